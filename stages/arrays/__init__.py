@@ -1,0 +1,1 @@
+"""Pure functions over NumPy arrays and pandas tables: no paths, no TensorFlow."""

@@ -1,0 +1,160 @@
+"""The floors: forecasts without a network. All work on windows and know only rows before the first target."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.arrays.windows import Windows
+
+CHUNK = 4096
+
+
+def last_value(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+    """The last known value at every step."""
+    last = windows.values[origins - 1][:, windows.targets]
+    return np.repeat(last[:, None], windows.horizon, axis=1)
+
+
+def drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+    """The line through the first and the last known value (a random walk with drift)."""
+    last, first = windows.values[origins - 1][:, windows.targets], windows.values[starts][:, windows.targets]
+    slope = (last - first) / (origins - 1 - starts)[:, None]
+    return last[:, None] + slope[:, None] * np.arange(1, windows.horizon + 1)[:, None]
+
+
+def seasonal_naive(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+    """The value of the same step in the last known season."""
+    return windows.values[origins[:, None] - season + np.arange(windows.horizon) % season][..., windows.targets]
+
+
+def seasonal_drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+    """The seasonal naive forecast plus the change over the last known season, for each season that passes."""
+    change = (windows.values[origins - 1] - windows.values[origins - 1 - season])[:, None, windows.targets]
+    passed = 1 + np.arange(windows.horizon)[:, None] // season
+    return seasonal_naive(windows, origins, starts, season) + passed * change
+
+
+# Rows of past that each needs, given the season.
+VECTORISED: dict[str, Callable[[Windows, np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "last_value": last_value,
+    "drift": drift,
+    "seasonal_naive": seasonal_naive,
+    "seasonal_drift": seasonal_drift,
+}
+
+
+def naive2(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """The last value, seasonally adjusted where the series is seasonal: the M4 competition's reference, "Naive2".
+
+    Makridakis et al., "The M4 competition", 2020. The series counts as seasonal if its autocorrelation at the season exceeds 1.645
+    standard errors (a 90 % test); the season is then taken out and put back by classical decomposition: multiplicative, or
+    additive where values are not positive.
+
+    Args:
+        history: (time,) all known values, raw units.
+    """
+    from statsmodels.tsa.seasonal import seasonal_decompose
+
+    if season < 2 or not _is_seasonal(history, season):
+        return np.repeat(history[-1], horizon)
+    multiplicative = bool((history > 0).all())
+    seasonal = seasonal_decompose(history, model="multiplicative" if multiplicative else "additive", period=season).seasonal
+    following = seasonal[-season:][np.arange(horizon) % season]
+    return history[-1] / seasonal[-1] * following if multiplicative else history[-1] - seasonal[-1] + following
+
+
+def _is_seasonal(history: np.ndarray, season: int) -> bool:
+    if len(history) < 3 * season:
+        return False
+    centred = history - history.mean()
+    variance = centred @ centred
+    if variance == 0:
+        return False
+    correlations = np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / variance
+    limit = 1.645 * np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum()) / len(history))
+    return bool(abs(correlations[-1]) > limit)
+
+
+def theta(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """The Theta method of statsmodels (Assimakopoulos and Nikolopoulos, 2000), fitted anew to all known values.
+
+    Args:
+        history: (time,) all known values, raw units.
+    """
+    from statsmodels.tsa.forecasting.theta import ThetaModel
+
+    if np.ptp(history) == 0:
+        return np.repeat(history[-1], horizon)
+    model = ThetaModel(history, period=max(season, 1), deseasonalize=season > 1 and len(history) >= 2 * season)
+    return np.asarray(model.fit().forecast(horizon))
+
+
+LOCAL: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"naive2": naive2, "theta": theta}
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression from the window minus its last value to the horizon minus the last value, over all series at once.
+
+    Subtracting the last value is what makes a linear forecast competitive: Zeng et al., "Are Transformers effective for time series
+    forecasting?", 2023 (NLinear).
+
+    Attributes:
+        coefficients: (lookback * inputs, horizon * targets).
+        intercept: (horizon * targets,).
+        alpha: the penalty, chosen on validation.
+    """
+
+    coefficients: np.ndarray
+    intercept: np.ndarray
+    alpha: float
+
+    def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
+        x, _, last = _differences(windows, indices)
+        return (x @ self.coefficients + self.intercept).reshape(len(indices), windows.horizon, -1) + last
+
+
+def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
+    """Fits on training windows by the normal equations, summed up over chunks, so memory does not grow with their number.
+
+    One eigendecomposition serves all of `alphas`; the one with the smallest squared error on validation is kept.
+    """
+    count = len(train)
+    features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
+    xx, xy = np.zeros((features, features)), np.zeros((features, outputs))
+    x_sum, y_sum = np.zeros(features), np.zeros(outputs)
+    for indices in chunks(count):
+        x, y, _ = _differences(train, indices)
+        xx += x.T @ x
+        xy += x.T @ y
+        x_sum += x.sum(axis=0)
+        y_sum += y.sum(axis=0)
+    xx -= np.outer(x_sum, x_sum) / count
+    xy -= np.outer(x_sum, y_sum) / count
+    eigenvalues, vectors = np.linalg.eigh(xx)
+    projected = vectors.T @ xy
+    candidates = []
+    for alpha in alphas:
+        coefficients = vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None])
+        candidates.append(Ridge(coefficients, (y_sum - x_sum @ coefficients) / count, alpha))
+    errors = np.zeros(len(alphas))
+    for indices in chunks(len(validation)):
+        x, y, _ = _differences(validation, indices)
+        for index, ridge in enumerate(candidates):
+            errors[index] += ((x @ ridge.coefficients + ridge.intercept - y) ** 2).sum()
+    return candidates[int(np.argmin(errors))]
+
+
+def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
+    """Splits the indices 0 ... count - 1 into runs of at most `size`."""
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _differences(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the windows minus their last step, the targets minus the last known value, and that value."""
+    batch = windows.cut(indices)
+    origins, _ = windows.locate(indices)
+    window = batch["inputs"]["window"].astype(np.float64)
+    last = windows.values[origins - 1][:, None, windows.targets].astype(np.float64)
+    return (window - window[:, -1:]).reshape(len(indices), -1), (batch["targets"] - last).reshape(len(indices), -1), last

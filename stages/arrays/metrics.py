@@ -1,0 +1,63 @@
+"""Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask is 1."""
+
+import numpy as np
+
+
+def seasonal_scale(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, season: int) -> np.ndarray:
+    """Returns the denominator of MASE: the mean absolute error of the seasonal naive forecast within known rows.
+
+    Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006. As in the M4 competition the known rows are all
+    rows before the test split.
+
+    Args:
+        values: (rows, targets) raw units.
+        starts, ends: (series,) first known row of each series, and the row after the last one.
+        season: steps; 1 gives the plain naive forecast.
+
+    Returns:
+        (series, targets) raw units; NaN where the error is 0 or no row has a season before it, which leaves the series out of MASE.
+    """
+    out = np.full((len(starts), values.shape[1]), np.nan)
+    for series, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        if end - start > season:
+            out[series] = np.abs(values[start + season : end] - values[start : end - season]).mean(axis=0)
+    return np.where(out > 0, out, np.nan)
+
+
+def scores(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray, *, by_horizon: bool = False) -> dict[str, np.ndarray]:
+    """Returns MAE and RMSE in the units given, MASE (1 is the seasonal naive forecast in training) and sMAPE in percent (0 to 200).
+
+    sMAPE = mean 200 |y - f| / (|y| + |f|), 0 where both are 0: Makridakis et al., "The M4 competition", 2020.
+
+    Args:
+        actual, forecast, mask: (windows, horizon, targets).
+        scale: (windows, targets) of `seasonal_scale`, for the series of each window.
+        by_horizon: one score a step, (horizon,) each, instead of one over all.
+    """
+    axes = (0, 2) if by_horizon else None
+    error = np.abs(actual - forecast)
+    size = np.abs(actual) + np.abs(forecast)
+    relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
+    scaled = error / scale[:, None, :]
+    return {
+        "mae": _mean(error, mask, axes),
+        "rmse": np.sqrt(_mean(error**2, mask, axes)),
+        "mase": _mean(np.nan_to_num(scaled), mask * np.isfinite(scaled), axes),
+        "smape": _mean(relative, mask, axes),
+    }
+
+
+def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the mean squared and absolute error in the scaler's units, as papers report them."""
+    error = np.abs(actual - forecast)
+    return {"scaled_mse": _mean(error**2, mask, None), "scaled_mae": _mean(error, mask, None)}
+
+
+def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
+    total = np.sum(weights, axis=axes, dtype=np.float64)
+    return np.divide(np.sum(values * weights, axis=axes, dtype=np.float64), total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def skill(model: float, baseline: float) -> float | None:
+    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the baseline makes no error at all."""
+    return None if baseline == 0 else 1 - model / baseline

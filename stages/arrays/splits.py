@@ -1,0 +1,99 @@
+"""Splits by time: train, then validation, then test, in every series."""
+
+import datetime
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from stages.errors import InputError
+from stages.sections import Count, Section
+
+SPLITS = ("train", "validation", "test")
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ByFraction(Section):
+    """Fractions of the rows of each series. Rows past their sum are in no split."""
+
+    train: Fraction
+    validation: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _sum(self) -> "ByFraction":
+        if self.train + self.validation + self.test > 1 + 1e-9:
+            raise ValueError("fractions whose sum is at most 1")
+        return self
+
+
+class ByCount(Section):
+    """Rows of each series; one of them may be `rest`. Without a `rest`, rows past their sum are in no split."""
+
+    train: Count | Literal["rest"]
+    validation: Count | Literal["rest"]
+    test: Count | Literal["rest"]
+
+    @model_validator(mode="after")
+    def _one_rest(self) -> "ByCount":
+        if [self.train, self.validation, self.test].count("rest") > 1:
+            raise ValueError("at most one `rest`")
+        return self
+
+
+class ByDate(Section):
+    """The first time of validation and of test, and optionally the first time that is in no split."""
+
+    validation: datetime.date | datetime.datetime
+    test: datetime.date | datetime.datetime
+    end: datetime.date | datetime.datetime | None = None
+
+
+Split = ByFraction | ByCount | ByDate
+
+
+def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray:
+    """Returns where the splits of each series lie.
+
+    Args:
+        split: how to split.
+        starts: (series + 1,) first row of each series, and the number of rows at the end.
+        times: (rows,) sorted in each series.
+
+    Returns:
+        (series, 4) rows: split k of series s has the rows `[out[s, k], out[s, k + 1])`.
+
+    Raises:
+        InputError: a split of some series has no rows.
+    """
+    first, lengths = starts[:-1], np.diff(starts)
+    match split:
+        case ByFraction():
+            # The small term undoes rounding of the sums: 0.7 + 0.15 is a little less than 0.85.
+            parts = np.cumsum([split.train, split.validation, split.test])
+            ends = np.floor(lengths[:, None] * parts + 1e-9).astype(np.int64)
+        case ByCount():
+            counts = [split.train, split.validation, split.test]
+            known = sum(count for count in counts if count != "rest")
+            sizes = np.stack([lengths - known if count == "rest" else np.full_like(lengths, count) for count in counts], axis=1)
+            ends = np.cumsum(sizes, axis=1)
+        case ByDate():
+            if not pd.api.types.is_datetime64_any_dtype(times):
+                raise InputError("ingest.split: expected fractions or counts, as this table has no dates; received dates")
+            ends = np.empty((len(first), 3), np.int64)
+            edges = [pd.Timestamp(split.validation), pd.Timestamp(split.test), pd.Timestamp(split.end or datetime.datetime.max)]
+            for series, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+                own = times.iloc[start:stop]
+                ends[series] = [len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges]
+    out = first[:, None] + np.concatenate([np.zeros((len(first), 1), np.int64), ends], axis=1)
+    sizes = np.diff(out, axis=1)
+    bad = np.flatnonzero((sizes < 1).any(axis=1) | (out[:, -1] > starts[1:]))
+    if len(bad):
+        series = int(bad[0])
+        got = ", ".join(f"{name} {size}" for name, size in zip(SPLITS, sizes[series], strict=True))
+        raise InputError(
+            f"ingest.split: expected at least one row in each split, received {got} of the {lengths[series]} rows of series "
+            f"{series + 1} of {len(first)} ({len(bad)} such series): give more rows or another split"
+        )
+    return out

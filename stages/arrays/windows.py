@@ -1,0 +1,110 @@
+"""Windows as an index: a window is the row of its first target; its values are cut from the series when a batch needs them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stages.arrays.splits import SPLITS
+
+
+def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
+    """Returns which rows can be the first target row of a window of each split.
+
+    All targets of a window lie in its split; its past may reach back into the split before, which was known by then. The first
+    `lookback` rows of a series have no whole past, and the last `horizon - 1` rows of a split no whole future.
+
+    With lookback 2 and horizon 1, and a series of 5 training rows, 1 validation row and 1 test row, windows are
+    (past rows -> target row):
+
+    | split | windows |
+    |---|---|
+    | train | 0, 1 -> 2; 1, 2 -> 3; 2, 3 -> 4 |
+    | validation | 3, 4 -> 5 |
+    | test | 4, 5 -> 6 |
+
+    Args:
+        boundaries: (series, 4) as `stages.arrays.splits.boundaries` returns it.
+
+    Returns:
+        (3, series, 2) for each split and series the first such row and the row after the last one; equal if there is none.
+    """
+    first = np.maximum(boundaries[:, :-1], boundaries[:, :1] + lookback)
+    after = np.maximum(boundaries[:, 1:] - horizon + 1, first)
+    return np.stack([first, after], axis=-1).transpose(1, 0, 2)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one split. Only arrays of the series' own size and of (series,) are held; nothing is copied.
+
+    Attributes:
+        values: (rows, columns) float32, scaled; may be memory-mapped.
+        observed: (rows, targets) bool, False where a target was filled in: such values are seen but never scored.
+        calendar: (rows, features) float32.
+        spans: (series, 2) rows that can be a window's first target.
+        stride: steps between windows of a series.
+        inputs, targets: the columns of `values` that are seen and predicted.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray
+    calendar: np.ndarray
+    spans: np.ndarray
+    lookback: int
+    horizon: int
+    stride: int
+    inputs: list[int]
+    targets: list[int]
+
+    def __post_init__(self) -> None:
+        counts = -(-(self.spans[:, 1] - self.spans[:, 0]) // self.stride)
+        object.__setattr__(self, "_ends", np.cumsum(counts))
+        object.__setattr__(self, "_offsets", self.spans[:, 0] - self.stride * (np.cumsum(counts) - counts))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])  # type: ignore[attr-defined]
+
+    def locate(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the first target row and the series of the windows `indices`, (windows,) each."""
+        series = np.searchsorted(self._ends, indices, side="right")  # type: ignore[attr-defined]
+        return self._offsets[series] + self.stride * indices, series  # type: ignore[attr-defined]
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        """Returns the windows `indices` as a batch.
+
+        Returns:
+            `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon, features) and `series`
+            (windows,) int32; `targets` and `mask` (windows, horizon, targets) float32, where mask 0 is never scored.
+        """
+        origins, series = self.locate(indices)
+        past = origins[:, None] + np.arange(-self.lookback, 0)
+        future = origins[:, None] + np.arange(self.horizon)
+        window = self.values[past]
+        targets = self.values[future]
+        # Taking all columns in their order is no work; any other choice is a small copy of the batch.
+        everything = list(range(self.values.shape[1]))
+        return {
+            "inputs": {
+                "window": window if self.inputs == everything else window[..., self.inputs],
+                "calendar": self.calendar[np.concatenate([past, future], axis=1)],
+                "series": series.astype(np.int32),
+            },
+            "targets": targets if self.targets == everything else targets[..., self.targets],
+            "mask": self.observed[future].astype(np.float32),
+        }
+
+
+def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str) -> Windows:
+    """Returns the windows of `split` from the examples that `scale_and_window` wrote. Only training windows are strided."""
+    return Windows(
+        arrays["values"],
+        arrays["observed"],
+        arrays["calendar"],
+        arrays["spans"][SPLITS.index(split)],
+        about["lookback"],
+        about["horizon"],
+        about["stride"] if split == "train" else 1,
+        about["inputs"],
+        about["targets"],
+    )

@@ -1,0 +1,79 @@
+"""Checks all of params.yaml, before any stage works. Writes data/checked.txt, whose content is always the same."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stages import command, kinds
+from stages.errors import InputError
+from stages.files import parameters, sources
+from stages.files.writing import write_text
+from stages.sections import Section
+
+TOP = ("seed", "sources", "scale_and_window", "tasks")
+SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
+
+
+def main(arguments: list[str]) -> None:
+    command.parser(__doc__, task=False).parse_args(arguments)
+    check(parameters.read_all())
+    # Every stage depends on this file. It never changes: a wrong parameter stops the run here, a right one re-runs nothing.
+    write_text(Path("data/checked.txt"), "parameters checked\n")
+
+
+def check(content: dict[str, Any]) -> None:
+    """Raises `InputError` with one line a fault for everything that is wrong in the content of `params.yaml`."""
+    faults: list[str] = []
+
+    def attempt(value: Any, model: Any, where: str) -> None:
+        try:
+            parameters.validated(value, model, where)
+        except InputError as error:
+            faults.append(str(error))
+
+    faults += [f"{parameters.PATH}: {key} is not a known key; expected one of {', '.join(TOP)}" for key in content if key not in TOP]
+    attempt(content.get("seed"), int, "seed")
+    attempt(content.get("sources"), dict[str, dict[str, Any]], "sources")
+    attempt(content.get("scale_and_window"), list[str], "scale_and_window")
+    attempt(content.get("tasks"), dict[str, dict[str, Any]], "tasks")
+    if faults:
+        raise InputError("\n".join(faults))
+    for name, source in content["sources"].items():
+        try:
+            attempt(source, sources.model_of(source, f"{parameters.PATH}: sources.{name}"), f"sources.{name}")
+        except InputError as error:
+            faults.append(str(error))
+    for name, entry in content["tasks"].items():
+        faults += _faults_of_task(name, entry, content, attempt)
+    for name in content["scale_and_window"]:
+        if name not in content["tasks"]:
+            faults.append(f"{parameters.PATH}: scale_and_window: expected names of tasks, received {name!r}")
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _faults_of_task(name: str, entry: dict[str, Any], content: dict[str, Any], attempt: Any) -> list[str]:
+    faults = []
+    if not name.isidentifier():
+        faults.append(f"{parameters.PATH}: tasks: expected a name of letters, digits and _, received {name!r}")
+    kind = entry.get("kind")
+    if kind not in kinds.PREPARED_BY:
+        return [*faults, f"{parameters.PATH}: tasks.{name}.kind: expected one of {', '.join(kinds.PREPARED_BY)}, received {kind!r}"]
+    preparing = kinds.PREPARED_BY[kind]
+    if name not in content[preparing]:
+        faults.append(f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}")
+    models: dict[str, type[Section]] = {stage: kinds.part(kind, stage).Parameters for stage in SHARED}
+    models[preparing] = import_module(f"stages.{preparing}").Parameters
+    for stage in entry:
+        if stage not in models and stage != "kind":
+            faults.append(f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of {', '.join(models)}")
+    for stage, model in models.items():
+        if stage not in entry:
+            faults.append(f"{parameters.PATH}: tasks.{name}.{stage} is missing; `{stage}: {{}}` takes all defaults")
+        else:
+            attempt(entry[stage], model, f"tasks.{name}.{stage}")
+    return faults
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,35 @@
+"""What every stage does on the command line: read its arguments, log, and end with one clear error."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from stages.errors import InputError
+
+log = logging.getLogger("reprise")
+
+
+def parser(description: str | None, *, task: bool = True) -> argparse.ArgumentParser:
+    """Returns the parser of a stage; `task` adds the name of an entry of `params.yaml` as its first argument."""
+    arguments = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
+    if task:
+        arguments.add_argument("task", help="the name of a task in params.yaml")
+    return arguments
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Runs `main` with the command line's arguments. Exit code 1 and one line on the standard error for a user's error."""
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO"), format="%(message)s", stream=sys.stderr)
+    # Libraries say at this level what only their own developers need.
+    for noisy in ("matplotlib", "fontTools", "h5py", "absl"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.strerror or error}: {error.filename or 'no file named'}. Nothing earlier was lost; mend it and run again.")
+    except KeyboardInterrupt:
+        sys.exit("stopped by the user; `dvc repro` continues with the stages that are left")

@@ -1,0 +1,47 @@
+"""Model, test examples and floors -> data/evaluations/TASK and plots: every score beside its baselines."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from stages import command, kinds
+from stages.errors import InputError
+from stages.files import examples, models, parameters, pictures, tables
+from stages.files.writing import read_json, write_json
+from stages.networks import training
+
+log = logging.getLogger("reprise")
+
+
+def main(arguments: list[str]) -> None:
+    task = command.parser(__doc__).parse_args(arguments).task
+    part = kinds.part(parameters.kind(task), "evaluate")
+    section = parameters.section(task, "evaluate", part.Parameters)
+    given = examples.read(Path("data/examples") / task)
+    floor_folder, model_folder = Path("data/baselines") / task, Path("data/models") / task
+    floors, floor_arrays = read_json(floor_folder / "scores.json"), examples.read(floor_folder).arrays
+
+    network = models.read(model_folder / "model.keras")
+    try:
+        scores, curves, arrays = part.evaluate(
+            given.arrays, given.about, lambda batches: training.predict(network, batches), floors, floor_arrays, section
+        )
+    except InputError as error:
+        raise InputError(f"task {task}: {error}") from None
+    about = read_json(model_folder / "about.json")
+    scores["model"] |= {"parameters": about["parameters"], "epochs": about["epochs"]}
+
+    folder = Path("data/evaluations") / task
+    examples.write(folder, examples.Examples(arrays, {"score": section.score}))
+    write_json(folder / "scores.json", scores)
+    plots = Path("data/plots") / task
+    tables.write_csv(plots / "error_by_horizon.csv", curves)
+    curve = pd.read_csv(plots / "learning_curve.csv")
+    pictures.learning_curve(plots / "learning_curve.png", curve, about["best_epoch"], f"{task}: loss by epoch")
+    pictures.by_horizon(plots / "error_by_horizon.png", curves, f"{task}: error on the test split, by steps ahead")
+    log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
+
+
+if __name__ == "__main__":
+    command.run(main)

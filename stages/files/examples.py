@@ -1,0 +1,31 @@
+"""Examples on disk: named `.npy` arrays, memory-mapped when read, and `about.json`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.files.writing import read_json, whole, write_json
+
+
+@dataclass(frozen=True)
+class Examples:
+    arrays: dict[str, np.ndarray]
+    about: dict[str, Any]
+
+
+def write(folder: Path, examples: Examples) -> None:
+    """Writes one `.npy` file an array, and `about.json` with the shapes and types of them all."""
+    for name, array in examples.arrays.items():
+        with whole(folder / f"{name}.npy") as part:
+            np.save(part, array, allow_pickle=False)
+    shapes = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in examples.arrays.items()}
+    write_json(folder / "about.json", {**examples.about, "arrays": shapes})
+
+
+def read(folder: Path) -> Examples:
+    about = read_json(folder / "about.json")
+    # An empty array cannot be memory-mapped, and need not be.
+    modes = {name: "r" if 0 not in entry["shape"] else None for name, entry in about["arrays"].items()}
+    return Examples({name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name, mode in modes.items()}, about)  # type: ignore[arg-type]

@@ -1,0 +1,70 @@
+"""Pictures of plots, drawn to the same bytes from the same numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.files.writing import whole
+
+COLOURS = {"actual": "#3b3b3b", "model": "#c8102e", "baseline": "#6b7b8c"}
+
+
+def _draw(path: Path, title: str, draw: Callable[[Any], None]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}):
+        figure, axes = pyplot.subplots(figsize=(7.2, 3.2), layout="constrained")
+        draw(axes)
+        axes.set_title(title, loc="left")
+        with whole(path) as part:
+            # Without the version of matplotlib, which the file would otherwise hold.
+            figure.savefig(part, dpi=110, metadata={"Software": None})
+        pyplot.close(figure)
+
+
+def learning_curve(path: Path, curve: pd.DataFrame, best_epoch: int, title: str) -> None:
+    def draw(axes: Any) -> None:
+        axes.plot(curve["epoch"], curve["train"], color=COLOURS["baseline"], label="train")
+        axes.plot(curve["epoch"], curve["validation"], color=COLOURS["model"], label="validation")
+        axes.axvline(best_epoch, color=COLOURS["actual"], linewidth=0.8, linestyle=":", label=f"kept: epoch {best_epoch}")
+        axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.legend(frameon=False)
+
+    _draw(path, title, draw)
+
+
+def by_horizon(path: Path, errors: pd.DataFrame, title: str) -> None:
+    """Draws the column `mae` over `horizon` for each `method`; the network is `model`."""
+
+    def draw(axes: Any) -> None:
+        for method, rows in errors.groupby("method", sort=False):
+            strong = {"color": COLOURS["model"], "linewidth": 2, "zorder": 3} if method == "model" else {"linewidth": 1}
+            axes.plot(rows["horizon"], rows["mae"], label="network" if method == "model" else method, **strong)
+        axes.set_xlabel("steps ahead")
+        axes.set_ylabel("MAE")
+        axes.legend(frameon=False, ncols=2)
+
+    _draw(path, title, draw)
+
+
+def forecast(path: Path, rows: pd.DataFrame, title: str) -> None:
+    """Draws `actual`, then `mean` with both intervals, over `time`."""
+
+    def draw(axes: Any) -> None:
+        known, coming = rows[rows["actual"].notna()], rows[rows["mean"].notna()]
+        axes.plot(known["time"], known["actual"], color=COLOURS["actual"], linewidth=1, label="known")
+        axes.plot(coming["time"], coming["mean"], color=COLOURS["model"], label="forecast")
+        for level, strength in ((95, 0.15), (80, 0.3)):
+            axes.fill_between(
+                coming["time"], coming[f"lower_{level}"], coming[f"upper_{level}"], color=COLOURS["model"], alpha=strength, linewidth=0,
+                label=f"{level} % interval",
+            )  # fmt: skip
+        axes.legend(frameon=False)
+
+    _draw(path, title, draw)

@@ -1,0 +1,184 @@
+"""Raw files that are made or fetched: from a URL or its mirror, from an installed package, or by a seeded generator."""
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from tqdm import tqdm
+
+from stages.arrays import generators
+from stages.errors import InputError
+from stages.files.writing import whole
+from stages.sections import Count, Name, Section
+
+log = logging.getLogger("reprise")
+
+RAW = Path("data/raw")
+# A folder of files named as the last part of their URL (at any depth), read in place of the network.
+MIRROR = "REPRISE_MIRROR"
+ATTEMPTS = 5
+CHUNK = 1 << 20
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+
+class Download(Section):
+    """A file at a URL, as the bytes of `sha256`. `mirror_file` is its name in a mirror, where the URL does not end in it."""
+
+    file: FileName
+    url: Annotated[str, Field(pattern=r"^(https?|file)://")]
+    sha256: Sha256
+    mirror_file: FileName | None = None
+
+
+class Folder(Section):
+    """Several downloads that belong together, as a folder called `file`."""
+
+    file: FileName
+    parts: Annotated[list[Download], Field(min_length=1)]
+
+
+class Packaged(Section):
+    """A data file inside an installed package; `path` counts from the package's folder."""
+
+    file: FileName
+    package: Name
+    path: Name
+    sha256: Sha256
+
+
+class Generated(Section):
+    """`rows` rows of a generator of `stages.arrays.generators`."""
+
+    file: FileName
+    generator: Literal["sum_of_two", "seasonal"]
+    rows: Count
+
+
+Source = Download | Folder | Packaged | Generated
+MODELS: dict[str, type[Section]] = {"url": Download, "parts": Folder, "package": Packaged, "generator": Generated}
+
+
+def model_of(source: object, where: str) -> type[Section]:
+    """Returns the type of a source by the one key that only it has."""
+    found = [model for key, model in MODELS.items() if isinstance(source, dict) and key in source]
+    if len(found) != 1:
+        raise InputError(f"{where}: expected exactly one of the keys {', '.join(MODELS)}, received {source!r}")
+    return found[0]
+
+
+def fetch(source: Section, seed: int) -> Path:
+    """Puts the raw file of `source` into `data/raw/` and returns its path. It appears whole and checked, or not at all."""
+    match source:
+        case Download():
+            return _download(source, RAW / source.file)
+        case Folder():
+            folder = RAW / source.file
+            for part in source.parts:
+                _download(part, folder / part.file)
+            return folder
+        case Packaged():
+            target = RAW / source.file
+            with whole(target) as part:
+                shutil.copyfile(_in_package(source), part)
+                _check(part, source.sha256, f"{source.path} of the package {source.package}")
+            return target
+        case Generated():
+            target = RAW / source.file
+            with whole(target) as part:
+                generators.GENERATORS[source.generator](source.rows, seed).to_csv(part, index=False, lineterminator="\n")
+            return target
+    raise TypeError(f"unknown source {source!r}")
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, expected: str, what: str) -> None:
+    received = sha256_of(path)
+    if received != expected:
+        raise InputError(
+            f"{what}: expected sha256 {expected}, received {received}. The file was not kept: "
+            "if the new content is wanted, put its sum into params.yaml"
+        )
+
+
+def _in_package(source: Packaged) -> Path:
+    # The module's spec gives its folder without running the package's code.
+    spec = find_spec(source.package) if "." not in source.package else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"expected the installed package {source.package!r}, found none: run `make setup`")
+    path = Path(spec.submodule_search_locations[0]) / source.path
+    if not path.is_file():
+        raise InputError(f"expected the file {source.path!r} in the package {source.package!r}, found none")
+    return path
+
+
+def _download(source: Download, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mirror = os.environ.get(MIRROR)
+    if mirror:
+        name = source.mirror_file or source.url.rsplit("/", 1)[-1]
+        found = sorted(Path(mirror).rglob(name)) if Path(mirror).is_dir() else []
+        if not found:
+            raise InputError(f"expected {name} in the mirror {mirror} (the variable {MIRROR}), found none; unset it to use {source.url}")
+        with whole(target) as part:
+            shutil.copyfile(found[0], part)
+            _check(part, source.sha256, str(found[0]))
+        return target
+    # The unfinished download keeps its name between runs and is named by its sum, so that a killed run resumes it.
+    part = target.with_name(f".{source.sha256[:16]}.download")
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _resume(source.url, part)
+            break
+        except (urllib.error.URLError, ConnectionError, TimeoutError, EOFError) as error:
+            permanent = isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404, 410)
+            if permanent or attempt == ATTEMPTS:
+                raise InputError(
+                    f"expected an answer of {source.url}, received {error} at attempt {attempt}. Run again to resume, or set "
+                    f"{MIRROR} to a folder that holds {source.mirror_file or source.url.rsplit('/', 1)[-1]}"
+                ) from None
+            log.warning("%s: %s; attempt %d of %d follows", source.url, error, attempt + 1, ATTEMPTS)
+            time.sleep(min(2.0**attempt, 30.0) * float(os.environ.get("REPRISE_RETRY_SCALE", "1")))
+    try:
+        _check(part, source.sha256, source.url)
+    except InputError:
+        part.unlink()
+        raise
+    os.replace(part, target)
+    return target
+
+
+def _resume(url: str, part: Path) -> None:
+    """Continues the download at the size that `part` has."""
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing follows the bytes we have: the checksum decides
+            return
+        raise
+    with response:
+        if done and response.status != 206:  # the server sends the whole file again
+            done = 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with part.open("ab" if done else "wb") as file, tqdm(total=total, initial=done, unit="B", unit_scale=True, desc=part.name) as bar:
+            while block := response.read(CHUNK):
+                file.write(block)
+                bar.update(len(block))
+    if total is not None and part.stat().st_size < total:
+        raise EOFError(f"the connection ended after {part.stat().st_size} of {total} bytes")

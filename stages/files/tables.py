@@ -1,0 +1,81 @@
+"""Tables on disk: raw ones as users have them, and the typed ones that `ingest` writes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.errors import InputError
+from stages.files.writing import whole
+
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
+
+
+def read_raw(path: Path, columns: Sequence[str], matches: Callable[[str], bool] | None = None) -> pd.DataFrame:
+    """Reads the named columns, and those whose name `matches`, of a CSV, TSV or Parquet file (CSV and TSV may be gzipped).
+
+    No other column is read. Raises `InputError` for a file that is missing, empty, not a table, or lacks a column.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a raw file at {path}, found none: put it there and run `dvc add {path}`, or `dvc pull`")
+    endings = path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:]
+    kind = endings[0] if endings else ""
+    if kind not in ENDINGS:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(ENDINGS)} (or .csv.gz, .tsv.gz), received {path.name!r}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: expected a table with a header line, received an empty file")
+    try:
+        names = _names(path, kind)
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(f"{path}: expected the column {missing[0]!r}, found {_shortened(names)}")
+        wanted = [name for name in names if name in columns or (matches is not None and matches(name))]
+        if kind == ".parquet":
+            return pd.read_parquet(path, columns=wanted)
+        # "round_trip" reads a number to the same bits everywhere; a column with text among its numbers comes as objects.
+        return pd.read_csv(
+            path, sep="," if kind == ".csv" else "\t", usecols=wanted, encoding="utf-8-sig", float_precision="round_trip", low_memory=False
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8 text, received the byte {error.object[error.start]:#04x} at offset {error.start}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(f"{path}: expected a table, received something that cannot be read: {str(error).strip().splitlines()[-1]}") from None
+
+
+def read_parts(
+    source: Path, parts: Sequence[str] | None, columns: Sequence[str], matches: Callable[[str], bool] | None = None
+) -> list[pd.DataFrame]:
+    """Reads a raw file, or the `parts` of a folder in their order."""
+    paths = [source] if parts is None else [source / part for part in parts]
+    return [read_raw(path, columns, matches) for path in paths]
+
+
+def _names(path: Path, kind: str) -> list[str]:
+    if kind == ".parquet":
+        return list(pq.read_schema(path).names)
+    head = pd.read_csv(path, sep="," if kind == ".csv" else "\t", nrows=0, encoding="utf-8-sig")
+    return [str(name) for name in head.columns]
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    with whole(path) as part:
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), part)
+
+
+def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
+    """Writes the table with `digits` significant digits."""
+    with whole(path) as part:
+        table.to_csv(part, index=False, float_format=f"%.{digits}g", lineterminator="\n")
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    return pd.read_parquet(path, columns=None if columns is None else list(columns))

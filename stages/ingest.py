@@ -1,0 +1,30 @@
+"""Raw file -> data/ingested/TASK: a typed, sorted table in Parquet, split once into train, validation and test."""
+
+import logging
+from pathlib import Path
+
+from stages import command, kinds
+from stages.errors import InputError
+from stages.files import parameters, tables
+from stages.files.writing import write_json
+
+log = logging.getLogger("reprise")
+
+
+def main(arguments: list[str]) -> None:
+    task = command.parser(__doc__).parse_args(arguments).task
+    part = kinds.part(parameters.kind(task), "ingest")
+    section = parameters.section(task, "ingest", part.Parameters)
+    source = Path(section.file)
+    try:
+        table, about = part.ingest(tables.read_parts(source, section.parts, *part.columns_to_read(section)), section)
+    except InputError as error:
+        raise InputError(f"task {task}, {source}: {error}") from None
+    folder = Path("data/ingested") / task
+    tables.write(folder / "table.parquet", table)
+    write_json(folder / "about.json", about)
+    log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items()))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,1 @@
+"""Forecasting: the next steps of one series or of many, from their past."""

@@ -1,0 +1,108 @@
+"""The future after the last known row of each series."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.arrays import calendar, intervals, series
+from stages.arrays.scaling import Scaler
+from stages.errors import InputError
+from stages.kinds.forecasting import ingest
+from stages.sections import Count, Section
+
+
+class Parameters(Section):
+    """history: known steps drawn before the forecast."""
+
+    history: Count = 100
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last window of each series, as batches without targets."""
+
+    inputs: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.inputs["window"])
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        return {"inputs": {name: array[indices] for name, array in self.inputs.items()}, "mask": np.zeros(len(indices), np.float32)}
+
+
+def join(known: pd.DataFrame, parts: list[pd.DataFrame], parameters: ingest.Parameters, about: dict[str, Any]) -> pd.DataFrame:
+    """Returns newer raw rows as a tidy table of the input columns, behind those rows known from training that come before them."""
+    newer = ingest.newer(parts, parameters, about["frequency"])
+    if parameters.time is None:
+        return newer
+    names = ["series", "time", *parameters.input_columns]
+    known = known[known["series"].isin(newer["series"].unique())]
+    both = pd.concat([known[names].astype({"series": str}), newer[names].astype({"series": str})])
+    # Where both have a row, the newer one holds.
+    both = both.drop_duplicates(["series", "time"], keep="last")
+    return series.tidy(both, parameters.input_columns, about["frequency"], "error", parameters.gaps, None)[0]
+
+
+def predict(
+    table: pd.DataFrame, about: dict[str, Any], arrays: dict[str, np.ndarray], widths: np.ndarray, run: Callable[[Last], np.ndarray]
+) -> pd.DataFrame:
+    """Forecasts the horizon after the last row of each series of a tidy table.
+
+    Args:
+        table: `series`, `time` and the input columns.
+        about, arrays: the examples' (scaler, columns, lookback, horizon).
+        widths: (levels, horizon, targets) half widths of the intervals, in the scaler's units.
+        run: the network: batches -> (series, horizon, targets), in the scaler's units.
+
+    Returns:
+        A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`, `upper_80`, `lower_95`, `upper_95`, in raw
+        units.
+    """
+    lookback, horizon = about["lookback"], about["horizon"]
+    places = {name: index for index, name in enumerate(about["series"])}
+    scaler = Scaler(arrays["shift_"], arrays["scale_"])
+    inputs = [about["columns"][index] for index in about["inputs"]]
+    windows, cycles, ids, names, futures = [], [], [], [], []
+    for name, rows in table.groupby("series", sort=False, observed=True):
+        if name in about["dropped_series"]:
+            continue
+        if name not in places:
+            raise InputError(f"column series: expected one of the {len(places)} series of training, such as {about['series'][0]!r}, received {name!r}")
+        if len(rows) < lookback:
+            raise InputError(f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past")
+        rows = rows.iloc[-lookback:]
+        future = series.following(rows["time"].iloc[-1], about["frequency"], horizon)
+        windows.append(rows[inputs].to_numpy(np.float64))
+        cycles.append(calendar.features(np.concatenate([rows["time"].to_numpy(), future]), about["calendar"]))
+        ids.append(places[str(name)])
+        names.append(name)
+        futures.append(future)
+    index = np.array(ids, np.int32)
+    window = scaler.forward(np.stack(windows), index, about["inputs"]).astype(np.float32)
+    scaled = run(Last({"window": window, "calendar": np.stack(cycles), "series": index}))
+    out = {"mean": scaler.inverse(scaled, index, about["targets"])}
+    for level, width in zip(intervals.LEVELS, widths, strict=True):
+        out[f"lower_{level}"] = scaler.inverse(scaled - width, index, about["targets"])
+        out[f"upper_{level}"] = scaler.inverse(scaled + width, index, about["targets"])
+    targets = [about["columns"][target] for target in about["targets"]]
+    each = horizon * len(targets)
+    return pd.DataFrame(
+        {
+            "time": np.repeat(np.concatenate(futures), len(targets)),
+            "series": np.repeat(np.array(names, dtype=object), each),
+            "target": np.tile(targets, len(names) * horizon),
+            **{name: values.ravel() for name, values in out.items()},
+        }
+    )
+
+
+def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str, pd.DataFrame]:
+    """Returns a title and the rows of a plot of the first target of the first series: `time`, `actual`, `mean` and the intervals."""
+    name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
+    known = table[table["series"] == name].tail(history)
+    coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(columns=["series", "target"])
+    rows = pd.concat([pd.DataFrame({"time": known["time"], "actual": known[target]}), coming], ignore_index=True)
+    return target if name == "all" else f"{target} of {name}", rows

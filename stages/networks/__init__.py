@@ -1,0 +1,1 @@
+"""Keras networks and the one loop that trains them: no paths."""

@@ -1,0 +1,217 @@
+"""The one training loop. A compiled function runs many steps a call; Python cuts the next batches meanwhile.
+
+It knows nothing of what it trains: a network, an elementwise loss, and two sources of batches. Everything that a run's result
+depends on is in the network's variables, the optimizer's variables, the average, and the numbers (seed, epoch, step): the order of
+an epoch follows from the seed and its number alone.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.errors import InputError
+from stages.networks.backend import keras, tf
+from stages.networks.parameters import Training
+
+# (targets, outputs) -> the loss of each value, of the targets' shape
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Batches(Protocol):
+    """A source of examples: how many there are, and any of them as `{"inputs": {...}, "targets": ..., "mask": ...}`."""
+
+    def __len__(self) -> int: ...
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]: ...
+
+
+@dataclass
+class History:
+    """What training did.
+
+    Attributes:
+        epochs: one entry an epoch: `epoch`, `train`, `validation` (mean loss of the scored values).
+        best_epoch: the epoch whose weights the network has now.
+        steps: training steps taken.
+    """
+
+    epochs: list[dict[str, float]]
+    best_epoch: int
+    steps: int
+
+
+def seed_everything(seed: int) -> None:
+    """Makes weights, dropout and operations the same on every run on one machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, parameters: Training, seed: int) -> History:
+    """Trains `network` in place and leaves the best weights in it.
+
+    Args:
+        network: takes the dictionary of a batch's `inputs`, returns (batch, ...) of the targets' shape.
+        loss: elementwise; its mean over the values whose mask is 1 is minimised.
+        train, validation: the examples. All training examples are seen once an epoch, in an order that `seed` decides; the last
+            batch of an epoch is filled up with examples of mask 0, so that all batches have one shape.
+        seed: of the epochs' orders; the weights and dropout follow `seed_everything`.
+
+    Raises:
+        InputError: the loss became infinite or NaN.
+    """
+    batch_size = min(parameters.batch_size, len(train))
+    steps_per_epoch = -(-len(train) // batch_size)
+    optimizer = keras.optimizers.Adam(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
+    optimizer.build(network.trainable_variables)
+    average = None if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
+    step = _training_steps(network, loss, optimizer, average, parameters.average)
+    measure = _measuring(network, loss)
+    history = History([], 0, 0)
+    best, best_weights = np.inf, network.get_weights()
+    with (
+        tqdm(total=parameters.epochs * steps_per_epoch, unit="step", disable=None, mininterval=0.5) as bar,
+        ThreadPoolExecutor(1) as ahead,
+    ):
+        for epoch in range(1, parameters.epochs + 1):
+            order = np.random.default_rng([seed, epoch]).permutation(len(train))
+            total = weight = 0.0
+            for steps, chunk in _chunks(network, train, order, batch_size, parameters.steps_per_call, ahead):
+                loss_sum, weight_sum = step(chunk)
+                total, weight = total + float(loss_sum), weight + float(weight_sum)
+                history.steps += steps
+                bar.update(steps)
+                bar.set_postfix_str(f"epoch {epoch}, loss {total / max(weight, 1):.4g}", refresh=False)
+            raw = _swap(network, average)
+            validated = _mean_loss(network, measure, validation, batch_size, ahead)
+            trained = total / max(weight, 1)
+            if not np.isfinite(trained) or not np.isfinite(validated):
+                raise InputError(
+                    f"training diverged in epoch {epoch} (training loss {trained}, validation loss {validated}): lower train.learning_rate, "
+                    "or set train.clip"
+                )
+            history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
+            if validated < best or parameters.patience is None:
+                best, best_weights, history.best_epoch = validated, network.get_weights(), epoch
+            if raw is not None:
+                _assign(network, raw)
+            if parameters.patience is not None and epoch - history.best_epoch >= parameters.patience:
+                break
+    network.set_weights(best_weights)
+    return history
+
+
+def predict(network: keras.Model, batches: Batches, batch_size: int = 512) -> np.ndarray:
+    """Returns the network's outputs for all examples, in their order."""
+
+    @tf.function(reduce_retracing=True)
+    def forward(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return network(inputs, training=False)
+
+    size = min(batch_size, len(batches))
+    out = []
+    with ThreadPoolExecutor(1) as ahead:
+        for _, chunk in _chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
+            inputs = {name: array[0] for name, array in chunk["inputs"].items()}
+            out.append(forward(inputs).numpy())
+    return np.concatenate(out)[: len(batches)]
+
+
+def _rate(parameters: Training, steps_per_epoch: int) -> Any:
+    steps = parameters.epochs * steps_per_epoch
+    match parameters.decay:
+        case "cosine":
+            return keras.optimizers.schedules.CosineDecay(parameters.learning_rate, steps)
+        case "exponential":
+            return keras.optimizers.schedules.ExponentialDecay(parameters.learning_rate, steps, 0.01)
+    return parameters.learning_rate
+
+
+def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
+    """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask."""
+    variables = network.trainable_variables
+
+    @tf.function(reduce_retracing=True)
+    def run(chunk: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        loss_sum = weight_sum = tf.constant(0.0, tf.float32)
+        for index in tf.range(tf.shape(chunk["mask"])[0]):
+            batch = tf.nest.map_structure(lambda array: array[index], chunk)  # noqa: B023 - used in this step only
+            with tf.GradientTape() as tape:
+                total, weight = _masked(loss, network(batch["inputs"], training=True), batch)
+                mean = total / tf.maximum(weight, 1.0)
+            optimizer.apply(tape.gradient(mean, variables), variables)
+            if average is not None:
+                for mean_of, variable in zip(average, variables, strict=True):
+                    mean_of.assign_add((1.0 - momentum) * (variable.value - mean_of))
+            loss_sum, weight_sum = loss_sum + total, weight_sum + weight
+        return loss_sum, weight_sum
+
+    return run
+
+
+def _measuring(network: keras.Model, loss: Loss) -> Any:
+    @tf.function(reduce_retracing=True)
+    def run(batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        return _masked(loss, network(batch["inputs"], training=False), batch)
+
+    return run
+
+
+def _masked(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the sum of the losses of the values whose mask is 1, and how many these are."""
+    mask = batch["mask"]
+    return tf.reduce_sum(loss(batch["targets"], outputs) * mask), tf.reduce_sum(mask)
+
+
+def _mean_loss(network: keras.Model, measure: Any, batches: Batches, batch_size: int, ahead: ThreadPoolExecutor) -> float:
+    total = weight = 0.0
+    # Without gradients to keep, larger batches cost no more memory and are faster.
+    size = min(8 * batch_size, len(batches))
+    for _, chunk in _chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
+        loss_sum, weight_sum = measure(tf.nest.map_structure(lambda array: array[0], chunk))
+        total, weight = total + float(loss_sum), weight + float(weight_sum)
+    return total / max(weight, 1)
+
+
+def _chunks(
+    network: keras.Model, batches: Batches, order: np.ndarray, batch_size: int, steps_per_call: int, ahead: ThreadPoolExecutor
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (steps, batches of shape (steps, batch, ...)) in `order`. The next ones are cut while these are used."""
+    size = batch_size * steps_per_call
+    runs = [order[start : start + size] for start in range(0, len(order), size)]
+    following: Future[dict[str, Any]] = ahead.submit(_cut, network, batches, runs[0], batch_size)
+    for index in range(len(runs)):
+        chunk = following.result()
+        if index + 1 < len(runs):
+            following = ahead.submit(_cut, network, batches, runs[index + 1], batch_size)
+        yield len(chunk["mask"]), chunk
+
+
+def _cut(network: keras.Model, batches: Batches, indices: np.ndarray, batch_size: int) -> dict[str, Any]:
+    """Returns the examples `indices` in batches, with only those inputs that the network has."""
+    count = len(indices)
+    missing = -count % batch_size
+    if missing:
+        indices = np.concatenate([indices, np.repeat(indices[:1], missing)])
+    chunk = batches.cut(indices)
+    chunk["inputs"] = {name: chunk["inputs"][name] for name in network.input}
+    if missing:
+        chunk["mask"][count:] = 0
+    return tf.nest.map_structure(lambda array: array.reshape(-1, batch_size, *array.shape[1:]), chunk)
+
+
+def _swap(network: keras.Model, average: Any) -> list[np.ndarray] | None:
+    """Puts the average, if there is one, in place of the trained weights, which are returned."""
+    if average is None:
+        return None
+    raw = [variable.numpy() for variable in network.trainable_variables]
+    _assign(network, [variable.numpy() for variable in average])
+    return raw
+
+
+def _assign(network: keras.Model, values: list[np.ndarray]) -> None:
+    for variable, value in zip(network.trainable_variables, values, strict=True):
+        variable.assign(value)

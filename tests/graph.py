@@ -1,0 +1,67 @@
+"""What `dvc.yaml` must declare, found by reading the code: every file that a stage imports."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ROOT / "stages/kinds"
+
+
+def files_of(stage: str, kind: str | None) -> set[str]:
+    """Returns the files that `python -m stages.STAGE` imports for a task of `kind`, as paths from the root.
+
+    Imports inside functions count. `kinds.part(kind, "name")` is an import of that part of the kind; with a name that is no literal
+    it is an import of all parts of all kinds. `kind` None stands for a stage that runs for no one kind.
+    """
+    found: set[str] = set()
+    waiting = [f"stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        path = _path(module)
+        if path is None or (name := path.relative_to(ROOT).as_posix()) in found:
+            continue
+        found.add(name)
+        waiting += [package for package in _packages(module) if package != module]
+        waiting += _imports(ast.parse(path.read_text()), kind)
+    # Empty packages but for their docstring: nothing in them can change a result.
+    return {name for name in found if not (name.endswith("__init__.py") and _is_only_docstring(ROOT / name))}
+
+
+def _imports(tree: ast.AST, kind: str | None) -> list[str]:
+    out = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            out += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            out += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "part" and len(node.args) == 2:
+            part = node.args[1]
+            out += [f"stages.kinds.{kind}.{part.value}"] if isinstance(part, ast.Constant) else _all_parts()
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module":
+            # check imports the preparing stages by name.
+            if isinstance(node.args[0], ast.JoinedStr) and len(node.args[0].values) == 2:
+                from stages.kinds import PREPARED_BY
+
+                out += [f"stages.{stage}" for stage in PREPARED_BY.values()]
+    return [name for name in out if name.split(".")[0] == "stages"]
+
+
+def _all_parts() -> list[str]:
+    return [f"stages.kinds.{path.parent.name}.{path.stem}" for path in sorted(KINDS.glob("*/*.py"))]
+
+
+def _packages(module: str) -> list[str]:
+    names = module.split(".")
+    return [".".join(names[: end + 1]) for end in range(len(names))]
+
+
+def _path(module: str) -> Path | None:
+    base = ROOT / module.replace(".", "/")
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _is_only_docstring(path: Path) -> bool:
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in ast.parse(path.read_text()).body)
