@@ -64,9 +64,11 @@ def _faults_of_task(name: str, entry: dict[str, Any], content: dict[str, Any], a
         faults.append(f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}")
     models: dict[str, type[Section]] = {stage: kinds.part(kind, stage).Parameters for stage in SHARED}
     models[preparing] = import_module(f"stages.{preparing}").Parameters
-    for stage in entry:
-        if stage not in models and stage != "kind":
-            faults.append(f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of {', '.join(models)}")
+    faults += [
+        f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of {', '.join(models)}"
+        for stage in entry
+        if stage not in models and stage != "kind"
+    ]
     for stage, model in models.items():
         if stage not in entry:
             faults.append(f"{parameters.PATH}: tasks.{name}.{stage} is missing; `{stage}: {{}}` takes all defaults")

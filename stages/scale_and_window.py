@@ -62,9 +62,9 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
     if len(short) and (section.short_series == "error" or len(short) == len(names)):
         sizes = dict(zip(SPLITS, np.diff(boundaries[short[0]]).tolist(), strict=True))
         raise InputError(
-            f"expected at least one window of lookback {section.lookback} and horizon {section.horizon} in each split of each series, received "
-            f"{sizes} rows in series {names[short[0]]!r} ({len(short)} of {len(names)} series are too short): shorten lookback or horizon, "
-            "move ingest.split, or set scale_and_window.short_series to drop"
+            f"expected at least one window of lookback {section.lookback} and horizon {section.horizon} in each split of each series, "
+            f"received {sizes} rows in series {names[short[0]]!r} ({len(short)} of {len(names)} series are too short): "
+            "shorten lookback or horizon, move ingest.split, or set scale_and_window.short_series to drop"
         )
     spans[:, short, 1] = spans[:, short, 0]
     raw = table[columns].to_numpy(np.float64)

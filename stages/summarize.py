@@ -30,7 +30,13 @@ def headline(scores: dict[str, Any], score: str) -> dict[str, Any]:
     """Returns the few numbers by which a task's runs are compared: its score, the best floor's, skill, and coverage."""
     best = scores["best_baseline"]
     kept = {key: scores["model"][key] for key in ("coverage_95",) if key in scores["model"]}
-    return {score: scores["model"][score], "best_baseline": best, f"{best}_{score}": scores["baseline"][best][score], "skill": scores["skill"], **kept}
+    return {
+        score: scores["model"][score],
+        "best_baseline": best,
+        f"{best}_{score}": scores["baseline"][best][score],
+        "skill": scores["skill"],
+        **kept,
+    }
 
 
 def rounded(value: Any) -> Any:

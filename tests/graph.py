@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from stages.kinds import PREPARED_BY
+
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ROOT / "stages/kinds"
 
@@ -37,12 +39,8 @@ def _imports(tree: ast.AST, kind: str | None) -> list[str]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "part" and len(node.args) == 2:
             part = node.args[1]
             out += [f"stages.kinds.{kind}.{part.value}"] if isinstance(part, ast.Constant) else _all_parts()
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module":
-            # check imports the preparing stages by name.
-            if isinstance(node.args[0], ast.JoinedStr) and len(node.args[0].values) == 2:
-                from stages.kinds import PREPARED_BY
-
-                out += [f"stages.{stage}" for stage in PREPARED_BY.values()]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module" and kind is None:
+            out += [f"stages.{stage}" for stage in PREPARED_BY.values()]  # check imports the preparing stages by name
     return [name for name in out if name.split(".")[0] == "stages"]
 
 

@@ -22,11 +22,9 @@ def features(times: np.ndarray, names: Sequence[CalendarFeature | int]) -> np.nd
     dates = pd.DatetimeIndex(times) if np.issubdtype(np.asarray(times).dtype, np.datetime64) else None
     for column, name in enumerate(names):
         if (dates is None) == isinstance(name, str):
-            raise InputError(
-                f"scale_and_window.calendar: expected {'cycles in steps such as 24, as times are whole numbers' if dates is None else 'names such as hour or month'}"
-                f", received {name!r}"
-            )
-        phase = np.asarray(times) / name if dates is None else _phase(dates, str(name))  # type: ignore[operator]
+            expected = "lengths in steps such as 24, as times are whole numbers" if dates is None else "names such as hour or month"
+            raise InputError(f"scale_and_window.calendar: expected {expected}, received {name!r}")
+        phase = np.asarray(times) / name if dates is None else _phase(dates, str(name))
         angle = 2 * np.pi * (phase % 1)
         out[:, 2 * column], out[:, 2 * column + 1] = np.sin(angle), np.cos(angle)
     return out

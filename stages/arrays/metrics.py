@@ -24,7 +24,9 @@ def seasonal_scale(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, sea
     return np.where(out > 0, out, np.nan)
 
 
-def scores(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray, *, by_horizon: bool = False) -> dict[str, np.ndarray]:
+def scores(
+    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray, *, by_horizon: bool = False
+) -> dict[str, np.ndarray]:
     """Returns MAE and RMSE in the units given, MASE (1 is the seasonal naive forecast in training) and sMAPE in percent (0 to 200).
 
     sMAPE = mean 200 |y - f| / (|y| + |f|), 0 where both are 0: Makridakis et al., "The M4 competition", 2020.
@@ -58,6 +60,6 @@ def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None)
     return np.divide(np.sum(values * weights, axis=axes, dtype=np.float64), total, out=np.full_like(total, np.nan), where=total > 0)
 
 
-def skill(model: float, baseline: float) -> float | None:
+def skill(model: float | np.ndarray, baseline: float) -> float | None:
     """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the baseline makes no error at all."""
-    return None if baseline == 0 else 1 - model / baseline
+    return None if baseline == 0 else float(1 - model / baseline)

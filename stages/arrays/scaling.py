@@ -1,6 +1,7 @@
 """Scalers, fitted on training rows only."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ class Scaler:
         out = np.empty(raw.shape, np.float32)
         if len(self.shift_) == 1:
             starts = starts[[0, -1]]
-        for series, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        for series, (start, stop) in enumerate(pairwise(starts)):
             out[start:stop] = (raw[start:stop] - self.shift_[series]) / self.scale_[series]
         return out
 

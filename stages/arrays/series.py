@@ -82,7 +82,9 @@ def times_of(column: pd.Series, time_format: str | None) -> pd.Series:
         if times.isna().any():
             row = int(times.isna().argmax())
             expected = f"times like {time_format!r}" if time_format else f"times written like {text.iloc[0]!r}"
-            raise InputError(f"column {column.name!r}: expected {expected}, received {text.iloc[row]!r} in data row {row + 1}: set ingest.time_format")
+            raise InputError(
+                f"column {column.name!r}: expected {expected}, received {text.iloc[row]!r} in data row {row + 1}: set ingest.time_format"
+            )
     if getattr(times.dtype, "tz", None) is not None:
         times = times.dt.tz_convert("UTC").dt.tz_localize(None)
     return times.astype("datetime64[ns]")
@@ -224,7 +226,7 @@ def _without_duplicates(table: pd.DataFrame, columns: Sequence[str], rule: str) 
         )
     if rule == "mean":
         return table.groupby(["series", "time"], sort=False, as_index=False)[list(columns)].mean(), number
-    return table.drop_duplicates(["series", "time"], keep=rule), number  # type: ignore[arg-type]
+    return table.drop_duplicates(["series", "time"], keep=rule), number
 
 
 def _on_whole_grid(
@@ -259,8 +261,8 @@ def _fill(
     if rule in ("error", "keep"):
         row, column = np.argwhere(missing)[0]
         raise InputError(
-            f"column {columns[column]!r}: expected a value at every step, found none at {times.iloc[row]} ({int(missing.sum())} missing "
-            "values): set ingest.gaps to interpolate, forward_fill or zero"
+            f"column {columns[int(column)]!r}: expected a value at every step, found none at {times.iloc[row]} "
+            f"({int(missing.sum())} missing values): set ingest.gaps to interpolate, forward_fill or zero"
         )
     if rule == "zero":
         values[missing] = 0.0
@@ -274,15 +276,17 @@ def _fill(
                 gap = before - start + np.flatnonzero(missing[before:end, column])
                 usable = known[known < end - start]
                 if len(gap) and not len(usable):
-                    raise InputError(f"column {columns[column]!r}: expected a value up to {times.iloc[end - 1]}, found none to fill the gap with")
+                    raise InputError(
+                        f"column {columns[int(column)]!r}: expected a value up to {times.iloc[end - 1]}, found none to fill the gap with"
+                    )
                 if len(gap) and rule == "interpolate":
                     values[start + gap, column] = np.interp(gap, usable, values[start + usable, column])
                 elif len(gap):
                     earlier = np.searchsorted(usable, gap) - 1
                     if earlier[0] < 0:
                         raise InputError(
-                            f"column {columns[column]!r}: expected a value before {times.iloc[start + gap[0]]} to fill it forward from, found "
-                            "none: set ingest.gaps to interpolate"
+                            f"column {columns[int(column)]!r}: expected a value before {times.iloc[start + gap[0]]} to fill it "
+                            "forward from, found none: set ingest.gaps to interpolate"
                         )
                     values[start + gap, column] = values[start + usable[earlier], column]
                 before = end

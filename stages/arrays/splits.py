@@ -1,6 +1,7 @@
 """Splits by time: train, then validation, then test, in every series."""
 
 import datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -83,7 +84,7 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
                 raise InputError("ingest.split: expected fractions or counts, as this table has no dates; received dates")
             ends = np.empty((len(first), 3), np.int64)
             edges = [pd.Timestamp(split.validation), pd.Timestamp(split.test), pd.Timestamp(split.end or datetime.datetime.max)]
-            for series, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+            for series, (start, stop) in enumerate(pairwise(starts)):
                 own = times.iloc[start:stop]
                 ends[series] = [len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges]
     out = first[:, None] + np.concatenate([np.zeros((len(first), 1), np.int64), ends], axis=1)

@@ -1,6 +1,7 @@
 """Windows as an index: a window is the row of its first target; its values are cut from the series when a batch needs them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,18 +58,23 @@ class Windows:
     inputs: list[int]
     targets: list[int]
 
-    def __post_init__(self) -> None:
-        counts = -(-(self.spans[:, 1] - self.spans[:, 0]) // self.stride)
-        object.__setattr__(self, "_ends", np.cumsum(counts))
-        object.__setattr__(self, "_offsets", self.spans[:, 0] - self.stride * (np.cumsum(counts) - counts))
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """The number of windows up to and with each series, (series,)."""
+        return np.cumsum(-(-(self.spans[:, 1] - self.spans[:, 0]) // self.stride))
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        """What turns the stride times a window's index into its first target row, (series,)."""
+        return self.spans[:, 0] - self.stride * np.concatenate([[0], self._ends[:-1]])
 
     def __len__(self) -> int:
-        return int(self._ends[-1])  # type: ignore[attr-defined]
+        return int(self._ends[-1])
 
     def locate(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the first target row and the series of the windows `indices`, (windows,) each."""
-        series = np.searchsorted(self._ends, indices, side="right")  # type: ignore[attr-defined]
-        return self._offsets[series] + self.stride * indices, series  # type: ignore[attr-defined]
+        series = np.searchsorted(self._ends, indices, side="right")
+        return self._offsets[series] + self.stride * indices, series
 
     def cut(self, indices: np.ndarray) -> dict[str, Any]:
         """Returns the windows `indices` as a batch.

@@ -76,28 +76,23 @@ def model_of(source: object, where: str) -> type[Section]:
     return found[0]
 
 
-def fetch(source: Section, seed: int) -> Path:
+def fetch(source: Source, seed: int) -> Path:
     """Puts the raw file of `source` into `data/raw/` and returns its path. It appears whole and checked, or not at all."""
+    target = RAW / source.file
     match source:
         case Download():
-            return _download(source, RAW / source.file)
+            _download(source, target)
         case Folder():
-            folder = RAW / source.file
-            for part in source.parts:
-                _download(part, folder / part.file)
-            return folder
+            for download in source.parts:
+                _download(download, target / download.file)
         case Packaged():
-            target = RAW / source.file
             with whole(target) as part:
                 shutil.copyfile(_in_package(source), part)
                 _check(part, source.sha256, f"{source.path} of the package {source.package}")
-            return target
         case Generated():
-            target = RAW / source.file
             with whole(target) as part:
                 generators.GENERATORS[source.generator](source.rows, seed).to_csv(part, index=False, lineterminator="\n")
-            return target
-    raise TypeError(f"unknown source {source!r}")
+    return target
 
 
 def sha256_of(path: Path) -> str:
@@ -125,7 +120,7 @@ def _in_package(source: Packaged) -> Path:
     return path
 
 
-def _download(source: Download, target: Path) -> Path:
+def _download(source: Download, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     mirror = os.environ.get(MIRROR)
     if mirror:
@@ -136,7 +131,7 @@ def _download(source: Download, target: Path) -> Path:
         with whole(target) as part:
             shutil.copyfile(found[0], part)
             _check(part, source.sha256, str(found[0]))
-        return target
+        return
     # The unfinished download keeps its name between runs and is named by its sum, so that a killed run resumes it.
     part = target.with_name(f".{source.sha256[:16]}.download")
     for attempt in range(1, ATTEMPTS + 1):
@@ -157,8 +152,7 @@ def _download(source: Download, target: Path) -> Path:
     except InputError:
         part.unlink()
         raise
-    os.replace(part, target)
-    return target
+    part.replace(target)
 
 
 def _resume(url: str, part: Path) -> None:

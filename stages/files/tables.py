@@ -39,11 +39,15 @@ def read_raw(path: Path, columns: Sequence[str], matches: Callable[[str], bool] 
             path, sep="," if kind == ".csv" else "\t", usecols=wanted, encoding="utf-8-sig", float_precision="round_trip", low_memory=False
         )
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, received the byte {error.object[error.start]:#04x} at offset {error.start}") from None
+        raise InputError(
+            f"{path}: expected UTF-8 text, received the byte {error.object[error.start]:#04x} at offset {error.start}"
+        ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(f"{path}: expected a table, received something that cannot be read: {str(error).strip().splitlines()[-1]}") from None
+        raise InputError(
+            f"{path}: expected a table, received something that cannot be read: {str(error).strip().splitlines()[-1]}"
+        ) from None
 
 
 def read_parts(

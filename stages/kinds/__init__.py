@@ -4,13 +4,14 @@ A kind is a folder here and one line in `PREPARED_BY`. Its modules are named as 
 on nothing but what it runs: a new score retrains nothing. Each module that has parameters defines them as `Parameters`
 (a `stages.sections.Section`); besides, the stages call:
 
-| module | function | what it is given and gives |
-|---|---|---|
-| ingest | `ingest(raw, parameters)` | the raw table -> the typed table with its column `split`, and what `about.json` says of it |
-| baseline | `baseline(examples, parameters)` | examples -> `{name: scores}`, and the arrays that evaluation needs |
-| train | `build(about, parameters)`, `loss(parameters)`, `batches(examples, parameters, split)` | a Keras network, its loss, batches as `stages.arrays.batches.Batches` |
-| evaluate | `evaluate(examples, forecast, baselines)`, `HEADLINE` | scores, curves and fitted intervals; the score to compare tasks by, and its direction |
-| predict | `predict(...)`, `picture(...)` | the future as a table |
+- `ingest.ingest(parts, parameters)`: raw tables -> the typed table with its column `split`, and what `about.json` says of it;
+  `ingest.columns_to_read(parameters)`: which columns these are.
+- `baseline.baseline(arrays, about, parameters)`: examples -> `{method: scores}`, and the arrays that evaluation needs.
+- `train.build(about, parameters)`: a Keras network; `train.loss(parameters)`: its elementwise loss.
+- `evaluate.evaluate(arrays, about, predict, floors, floor_arrays, parameters)`: scores, curves, and what was fitted on validation.
+- `predict.predict(table, about, arrays, widths, run)`: what comes next, as a table; `predict.join`: newer rows behind the known ones;
+  `predict.plot`: what to draw of it.
+- `batches(arrays, about, split)` of train and evaluate: the source of batches of a split, `stages.networks.training.Batches`.
 
 No kind loops over epochs, and none opens a file.
 """

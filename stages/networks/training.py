@@ -90,8 +90,8 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
             trained = total / max(weight, 1)
             if not np.isfinite(trained) or not np.isfinite(validated):
                 raise InputError(
-                    f"training diverged in epoch {epoch} (training loss {trained}, validation loss {validated}): lower train.learning_rate, "
-                    "or set train.clip"
+                    f"training diverged in epoch {epoch} (training loss {trained}, validation loss {validated}): "
+                    "lower train.learning_rate, or set train.clip"
                 )
             history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
             if validated < best or parameters.patience is None:
@@ -133,6 +133,7 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
 def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
     """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask."""
     variables = network.trainable_variables
+    rate = 1.0 - (momentum or 0.0)
 
     @tf.function(reduce_retracing=True)
     def run(chunk: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -145,7 +146,7 @@ def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: A
             optimizer.apply(tape.gradient(mean, variables), variables)
             if average is not None:
                 for mean_of, variable in zip(average, variables, strict=True):
-                    mean_of.assign_add((1.0 - momentum) * (variable.value - mean_of))
+                    mean_of.assign_add(rate * (variable.value - mean_of))
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum
 

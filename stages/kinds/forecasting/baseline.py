@@ -46,8 +46,8 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
     needed = parameters.season + ("seasonal_drift" in parameters.methods) if parameters.season > 1 else 1
     if (origins - starts).min() < needed:
         raise InputError(
-            f"baseline.season: expected at least {needed} rows before every test window, received {int((origins - starts).min())}: shorten the season "
-            "or leave its methods out"
+            f"baseline.season: expected at least {needed} rows before every test window, received {int((origins - starts).min())}: "
+            "shorten the season or leave its methods out"
         )
     raw = _raw(arrays, about, scaler)
     first_test = arrays["spans"][2, :, 0]

@@ -52,7 +52,7 @@ def evaluate(
     mask, targets = batch["mask"], about["targets"]
     actual, restored = (scaler.inverse(values, series, targets) for values in (batch["targets"], forecast))
     scale = floor_arrays["mase_scale"][series]
-    model = {
+    model: dict[str, Any] = {
         **metrics.scores(actual, restored, mask, scale),
         **metrics.scaled_errors(batch["targets"], forecast, mask),
         **intervals.coverage(batch["targets"] - forecast, mask, widths),
@@ -78,12 +78,14 @@ def evaluate(
         "model": model,
         "baseline": baseline,
         "best_baseline": best,
-        "skill": metrics.skill(float(model[parameters.score]), baseline[best][parameters.score]),
+        "skill": metrics.skill(model[parameters.score], baseline[best][parameters.score]),
     }
     return scores, curves, {"half_widths": widths}
 
 
-def _residuals(arrays: dict[str, np.ndarray], about: dict[str, Any], predict: Callable[[Windows], np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
+def _residuals(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], predict: Callable[[Windows], np.ndarray], split: str
+) -> tuple[np.ndarray, np.ndarray]:
     windows = batches(arrays, about, split)
     batch = windows.cut(np.arange(len(windows)))
     return batch["targets"] - predict(windows), batch["mask"]

@@ -54,7 +54,9 @@ class Parameters(Section):
             try:
                 pd.tseries.frequencies.to_offset(self.frequency)
             except ValueError:
-                raise ValueError(f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min) or a whole number, not {self.frequency!r}") from None
+                raise ValueError(
+                    f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min) or a whole number, not {self.frequency!r}"
+                ) from None
         return self
 
     @property
@@ -89,7 +91,12 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> tuple[lis
 def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Returns the tidy table of `stages.arrays.series.tidy` and what `about.json` says of it."""
     table, counts = series.tidy(
-        _long(parts, parameters, parameters.columns), parameters.columns, parameters.frequency, parameters.duplicates, parameters.gaps, parameters.split
+        _long(parts, parameters, parameters.columns),
+        parameters.columns,
+        parameters.frequency,
+        parameters.duplicates,
+        parameters.gaps,
+        parameters.split,
     )
     return table, {
         **counts,

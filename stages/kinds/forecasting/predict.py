@@ -70,9 +70,13 @@ def predict(
         if name in about["dropped_series"]:
             continue
         if name not in places:
-            raise InputError(f"column series: expected one of the {len(places)} series of training, such as {about['series'][0]!r}, received {name!r}")
+            raise InputError(
+                f"column series: expected one of the {len(places)} series of training, such as {about['series'][0]!r}, received {name!r}"
+            )
         if len(rows) < lookback:
-            raise InputError(f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past")
+            raise InputError(
+                f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past"
+            )
         rows = rows.iloc[-lookback:]
         future = series.following(rows["time"].iloc[-1], about["frequency"], horizon)
         windows.append(rows[inputs].to_numpy(np.float64))

@@ -55,7 +55,8 @@ def check(about: dict[str, Any], parameters: Parameters) -> None:
     lookback, horizon, segment = about["lookback"], about["horizon"], parameters.segment
     if lookback % segment or (parameters.decoder == "parallel" and horizon % segment):
         raise InputError(
-            f"train.segment: expected a divisor of lookback {lookback} (and of horizon {horizon}, for the parallel decoder), received {segment}"
+            f"train.segment: expected a divisor of lookback {lookback} (and of horizon {horizon}, for the parallel decoder), "
+            f"received {segment}"
         )
     if parameters.normalise != "none" and not set(about["targets"]) <= set(about["inputs"]):
         raise InputError("train.normalise: expected `none`, as not all targets are inputs, received " + parameters.normalise)
@@ -93,7 +94,10 @@ def build(about: dict[str, Any], parameters: Parameters) -> Any:
     steps = layers.Reshape((lookback // segment, segment * past.shape[-1]))(past) if segment > 1 else past
     if segment > 1 or parameters.decoder == "parallel":
         steps = layers.Dense(units, activation="relu", name="embed")(steps)
-    stack = [recurrent.layer(parameters.cell, units, f"{parameters.cell}_{index + 1}", parameters.activation) for index in range(parameters.layers)]
+    stack = [
+        recurrent.layer(parameters.cell, units, f"{parameters.cell}_{index + 1}", parameters.activation)
+        for index in range(parameters.layers)
+    ]
     states = []
     for index, layer in enumerate(stack):
         steps, state = recurrent.run(layer, steps)

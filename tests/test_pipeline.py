@@ -1,0 +1,202 @@
+"""The pipeline as its users run it: whole runs in copies of the project."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import Run, copy_project
+
+STAGES_WITHOUT_TENSORFLOW = ["check", "fetch hourly", "ingest small", "scale_and_window small", "baseline small", "summarize"]
+
+
+def stages_to_run(folder: Path, run: Run) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", run(folder, "dvc", "repro", "--dry").stdout))
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    text = (folder / "params.yaml").read_text()
+    assert old in text
+    (folder / "params.yaml").write_text(text.replace(old, new))
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path, run: Run) -> None:
+    assert "Data and pipelines are up to date." in run(finished, "dvc", "repro").stdout
+
+
+def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Run) -> None:
+    other = copy_project(tmp_path / "another folder with a longer name", run)
+    run(other, "dvc", "repro", "-q", PYTHONHASHSEED="12345", TZ="Asia/Tokyo", LC_ALL="C")
+    locks = [YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (finished, other)]
+    # Without a lock file to start from, DVC adds the stages in an order of its own.
+    assert locks[0] == locks[1]
+    outs = [out["path"] for stage in locks[0].values() for out in stage["outs"]]
+    assert "data/models/small" in outs
+
+
+def test_new_raw_data_reruns_its_task_alone(project: Path, run: Run) -> None:
+    raw = project / "data/raw/own.csv"
+    raw.unlink()  # the file may be a link into the cache
+    raw.write_text("y\n" + "".join(f"{(step * 3) % 11 + 0.5}\n" for step in range(120)))
+    run(project, "dvc", "add", "-q", "data/raw/own.csv")
+    assert {stage for stage in stages_to_run(project, run) if stage.endswith("@small")} == set()
+    assert "ingest@own" in stages_to_run(project, run)
+
+
+def test_a_change_of_scores_or_pictures_retrains_nothing(project: Path, run: Run) -> None:
+    for path in ("stages/arrays/metrics.py", "stages/arrays/intervals.py", "stages/files/pictures.py", "stages/evaluate.py"):
+        with (project / path).open("a") as file:
+            file.write("\n# changed\n")
+    assert not [stage for stage in stages_to_run(project, run) if stage.startswith(("train", "ingest", "fetch", "scale"))]
+
+
+def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache(project: Path, run: Run) -> None:
+    metrics = (project / "data/metrics/small.json").read_bytes()
+    edit(project, "epochs: 2", "epochs: 1")
+    run(project, "dvc", "repro", "-q", "evaluate@small", "summarize")
+    assert (project / "data/metrics/small.json").read_bytes() != metrics
+    edit(project, "units: 4, segment: 6, dropout: 0.1, epochs: 1", "units: 4, segment: 6, dropout: 0.1, epochs: 2")
+    output = run(project, "dvc", "repro").stdout
+    for stage in ("train@small", "evaluate@small", "predict@small"):
+        assert f"Stage '{stage}' is cached" in output or f"Stage '{stage}' didn't change" in output
+    assert (project / "data/metrics/small.json").read_bytes() == metrics
+
+
+def test_metrics_have_the_promised_form(finished: Path) -> None:
+    scores = json.loads((finished / "data/metrics/small.json").read_text())
+    errors = {"mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae"}
+    assert errors | {"coverage_80", "coverage_95", "parameters", "epochs"} <= set(scores["model"])
+    assert set(scores["baseline"]) == {"last_value", "drift", "seasonal_naive", "ridge"}
+    assert all(set(entry) == errors for entry in scores["baseline"].values())
+    best = min(scores["baseline"], key=lambda name: scores["baseline"][name]["mae"])
+    assert scores["best_baseline"] == best
+    assert scores["skill"] == pytest.approx(1 - scores["model"]["mae"] / scores["baseline"][best]["mae"], abs=1e-3)
+
+
+def test_times_are_recorded_outside_of_the_lock(finished: Path) -> None:
+    assert json.loads((finished / "data/times/small.json").read_text())["train_seconds"] > 0
+    assert "data/times" not in (finished / "dvc.lock").read_text()
+
+
+def test_generated_data_stays_out_of_git(finished: Path, run: Run) -> None:
+    tracked = run(finished, "git", "ls-files", "data").stdout.split()
+    assert all(path.startswith(("data/metrics/", "data/plots/", "data/raw/")) or path == "data/checked.txt" for path in tracked)
+    assert not [path for path in tracked if path.startswith("data/raw/") and not path.endswith((".dvc", ".gitignore"))]
+
+
+def test_the_forecast_follows_the_last_row(finished: Path) -> None:
+    forecast = pd.read_csv(finished / "data/predictions/small/forecast.csv", parse_dates=["time"])
+    assert list(forecast.columns) == ["time", "series", "target", "mean", "lower_80", "upper_80", "lower_95", "upper_95"]
+    last = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])["time"].iloc[-1]
+    assert list(forecast["time"]) == list(pd.date_range(last, periods=7, freq="h")[1:])
+    ordered = forecast[["lower_95", "lower_80", "mean", "upper_80", "upper_95"]].to_numpy()
+    assert (np.diff(ordered, axis=1) >= 0).all()
+
+
+def test_predicting_from_newer_rows_needs_no_training(finished: Path, tmp_path: Path, run: Run) -> None:
+    model = (finished / "data/models/small/model.keras").read_bytes()
+    raw = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])
+    same, later = tmp_path / "same.csv", tmp_path / "later.csv"
+    raw.tail(40).to_csv(same, index=False)
+    new = pd.DataFrame({"time": pd.date_range(raw["time"].iloc[-1], periods=4, freq="h")[1:], "y": [20.0, 21.0, 22.0]})
+    new.to_csv(later, index=False)
+    for source in (same, later):
+        run(finished, "python", "-m", "stages.predict", "small", "--input", str(source), "--output", str(source.with_suffix(".out")))
+    pd.testing.assert_frame_equal(pd.read_csv(same.with_suffix(".out")), pd.read_csv(finished / "data/predictions/small/forecast.csv"))
+    # Three new rows alone are shorter than the lookback: the rows before them come from the table of training.
+    assert pd.read_csv(later.with_suffix(".out"), parse_dates=["time"])["time"].iloc[0] == new["time"].iloc[-1] + pd.Timedelta("1h")
+    assert (finished / "data/models/small/model.keras").read_bytes() == model
+
+
+def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(project: Path, run: Run) -> None:
+    edit(project, "cell: gru", "cell: lstm")
+    output = run(project, "dvc", "repro").stdout
+    assert set(re.findall(r"Running stage '([^']+)'", output)) == {"check", "train@small", "evaluate@small", "predict@small", "summarize"}
+    changed = run(project, "dvc", "params", "diff").stdout
+    assert re.search(r"tasks\.small\.train\.cell\s+gru\s+lstm", changed)
+    metrics = run(project, "dvc", "metrics", "diff").stdout
+    assert re.search(r"small\.mae\s+\d+\.\d+\s+\d+\.\d+\s+-?\d", metrics)
+    assert "own." not in metrics, "only what changed is shown"
+    assert max(len(line) for line in metrics.splitlines()) < 110
+    page = run(project, "dvc", "plots", "diff", "-o", "dvc_plots").stdout
+    assert "index.html" in page
+    html = (project / "dvc_plots/index.html").read_text()
+    for plot in ("learning_curve", "error_by_horizon", "forecast"):
+        assert f"data_plots_small_{plot}_csv" in html
+
+
+def test_a_queued_sweep_runs_two_experiments(project: Path, run: Run) -> None:
+    run(project, "dvc", "exp", "run", "--queue", "-S", "tasks.small.train.cell=simple_rnn,lstm")
+    run(project, "dvc", "queue", "start", "--jobs", "2")
+    for _ in range(150):
+        status = run(project, "dvc", "queue", "status").stdout
+        if "Running" not in status and "Queued" not in status:
+            break
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    shown = json.loads(run(project, "dvc", "exp", "show", "--json").stdout)
+    cells = {
+        experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["tasks"]["small"]["train"]["cell"]
+        for commit in shown
+        for experiment in commit["experiments"] or []
+    }
+    assert cells == {"simple_rnn", "lstm"}
+
+
+@pytest.mark.parametrize("command", STAGES_WITHOUT_TENSORFLOW)
+def test_a_stage_that_needs_no_tensorflow_runs_without_it(command: str, project: Path, tmp_path: Path, run: Run) -> None:
+    for name in ("tensorflow", "keras"):
+        (tmp_path / "poison" / name).mkdir(parents=True)
+        (tmp_path / "poison" / name / "__init__.py").write_text("raise ImportError('this stage must not import it')")
+    stage, *task = command.split()
+    run(project, "python", "-m", f"stages.{stage}", *task, PYTHONPATH=str(tmp_path / "poison"))
+
+
+def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(project: Path, run: Run, environment: dict[str, str]) -> None:
+    metrics, lock = (project / "data/metrics/small.json").read_bytes(), (project / "dvc.lock").read_bytes()
+    edit(project, "epochs: 2", "patience: 100000, epochs: 100000")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    training = subprocess.Popen(["dvc", "repro", "train@small"], cwd=project, env=environment, start_new_session=True, **quiet)
+    time.sleep(12)
+    assert training.poll() is None
+    os.killpg(training.pid, signal.SIGKILL)
+    training.wait()
+    assert (project / "data/metrics/small.json").read_bytes() == metrics
+    edit(project, "patience: 100000, epochs: 100000", "epochs: 2")
+    run(project, "dvc", "repro", "-q")
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_the_disk_is_full_is_one_clear_error(project: Path, run: Run) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    shutil.rmtree(project / "data/ingested/own")
+    (project / "data/ingested/own").write_text("")  # a file where a folder is to be made
+    done = run(project, "python", "-m", "stages.ingest", "own", ok=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
+    params = YAML(typ="safe").load(Path(__file__).parent.parent / "params.yaml")
+    project = copy_project(tmp_path / "project", run)
+    (project / "params.yaml").write_text(
+        json.dumps({**params, "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"]})
+    )
+    run(project, "dvc", "repro", "-q", "predict@sum_of_two")
+    newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"
+    newer.write_text("x\n5\n6\n")
+    run(project, "python", "-m", "stages.predict", "sum_of_two", "--input", str(newer), "--output", str(out))
+    assert pd.read_csv(out)["mean"].iloc[0] == pytest.approx(11, abs=0.5)
+    windows = json.loads((project / "data/examples/sum_of_two/about.json").read_text())["windows"]
+    assert windows["train"] == 5
