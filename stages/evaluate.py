@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     plots = Path("data/plots") / task
     tables.write_csv(plots / "error_by_horizon.csv", curves)
     curve = pd.read_csv(plots / "learning_curve.csv")
-    pictures.learning_curve(plots / "learning_curve.png", curve, about["best_epoch"], f"{task}: loss by epoch")
+    pictures.learning_curve(plots / "learning_curve.png", curve, about["best_epochs"], f"{task}: loss by epoch")
     pictures.by_horizon(plots / "error_by_horizon.png", curves, f"{task}: error on the test split, by steps ahead")
     log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
 

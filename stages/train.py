@@ -20,24 +20,38 @@ def main(arguments: list[str]) -> None:
     seed = parameters.seed()
     given = examples.read(Path("data/examples") / task)
 
-    training.seed_everything(seed)
+    train, validation = (part.batches(given.arrays, given.about, split) for split in ("train", "validation"))
     started = time.perf_counter()
+    networks, histories = [], []
     try:
-        network = part.build(given.about, section)
-        train, validation = (part.batches(given.arrays, given.about, split) for split in ("train", "validation"))
-        history = training.fit(network, part.loss(section), train, validation, section, seed)
+        for member in range(1, section.members + 1):
+            training.seed_everything(seed + member - 1)
+            networks.append(part.build(given.about, section, f"member_{member}"))
+            histories.append(training.fit(networks[-1], part.loss(section), train, validation, section, seed + member - 1))
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
     seconds = time.perf_counter() - started
+    network = training.averaged(networks)
 
     folder = Path("data/models") / task
     models.write(folder / "model.keras", network)
-    about = {"parameters": network.count_params(), "epochs": len(history.epochs), "best_epoch": history.best_epoch}
+    about = {
+        "parameters": network.count_params(),
+        "epochs": sum(len(history.epochs) for history in histories),
+        "best_epochs": [history.best_epoch for history in histories],
+    }
     write_json(folder / "about.json", about)
-    lines = ["epoch,train,validation", *(f"{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}" for epoch in history.epochs)]
-    write_text(Path("data/plots") / task / "learning_curve.csv", "\n".join(lines) + "\n")
+    lines = [
+        f"{member},{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}"
+        for member, history in enumerate(histories, 1)
+        for epoch in history.epochs
+    ]
+    write_text(Path("data/plots") / task / "learning_curve.csv", "\n".join(["member,epoch,train,validation", *lines]) + "\n")
     # Times differ from run to run, so no stage depends on them.
-    write_json(Path("data/times") / f"{task}.json", {"train_seconds": round(seconds, 3), "train_steps": history.steps})
+    write_json(
+        Path("data/times") / f"{task}.json",
+        {"train_seconds": round(seconds, 3), "train_steps": sum(history.steps for history in histories)},
+    )
     log.info("%s: %s in %.1f s", task, ", ".join(f"{key} {value}" for key, value in about.items()), seconds)
 
 

@@ -38,11 +38,11 @@ def _phase(dates: pd.DatetimeIndex, name: str) -> np.ndarray:
         case "hour":
             phase = (dates.hour + dates.minute / 60) / 24
         case "weekday":
-            phase = (dates.dayofweek + dates.hour / 24) / 7
+            phase = (dates.day_of_week + dates.hour / 24) / 7
         case "day":
             phase = (dates.day - 1) / dates.days_in_month
         case "day_of_year":
-            phase = (dates.dayofyear - 1) / np.where(dates.is_leap_year, 366, 365)
+            phase = (dates.day_of_year - 1) / np.where(dates.is_leap_year, 366, 365)
         case _:
             phase = (dates.month - 1) / 12
     return np.asarray(phase)

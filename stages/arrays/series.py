@@ -1,6 +1,7 @@
 """Raw tables to tidy series: sorted, typed, on a regular grid of times, each missing value filled and marked."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,8 +60,9 @@ def numbers(table: pd.DataFrame) -> np.ndarray:
         values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         bad = np.flatnonzero((np.isnan(values) & column.notna().to_numpy()) | np.isinf(values))
         if len(bad):
+            shown = column.iloc[bad[0]] if np.isnan(values[bad[0]]) else float(values[bad[0]])
             raise InputError(
-                f"column {name!r}: expected finite numbers (an empty cell is a missing value), received {column.iloc[bad[0]]!r} "
+                f"column {name!r}: expected finite numbers (an empty cell is a missing value), received {shown!r} "
                 f"in data row {bad[0] + 1} ({len(bad)} such cells)"
             )
         out[:, index] = values
@@ -91,7 +93,12 @@ def times_of(column: pd.Series, time_format: str | None) -> pd.Series:
 
 
 def _guess(text: str) -> str:
-    return "ISO8601" if re.match(r"^\d{4}-\d{2}", text) else pd.tseries.api.guess_datetime_format(text) or "ISO8601"
+    if re.match(r"^\d{4}-\d{2}", text):
+        return "ISO8601"
+    with warnings.catch_warnings():
+        # pandas warns where only the day can come first, and then puts it first.
+        warnings.simplefilter("ignore")
+        return pd.tseries.api.guess_datetime_format(text) or "ISO8601"
 
 
 def frequency_of(times: pd.Series) -> str:
@@ -101,18 +108,22 @@ def frequency_of(times: pd.Series) -> str:
         raise InputError(f"expected at least 3 different times to find the frequency, received {len(unique)}: set ingest.frequency")
     if not isinstance(unique, pd.DatetimeIndex):
         return str(int(pd.Series(np.diff(unique)).mode().iloc[0]))
-    found = pd.infer_freq(unique)
+    with warnings.catch_warnings():
+        # pandas announces that it will return an offset instead of its name; both are taken.
+        warnings.simplefilter("ignore")
+        found = pd.infer_freq(unique)
     if found:
-        return found
+        return getattr(found, "freqstr", found)
     steps = pd.Series(np.diff(unique))
     step = pd.Timedelta(steps.mode().iloc[0])
     if step == pd.Timedelta(days=7):
         return f"W-{unique[0].day_name()[:3].upper()}"
     if pd.Timedelta(days=28) <= step <= pd.Timedelta(days=31):
         return "MS" if (unique.day == 1).all() else "ME"
-    if step == pd.Timedelta(days=1) and (unique.dayofweek < 5).all():
+    if step == pd.Timedelta(days=1) and (unique.day_of_week < 5).all():
         return "B"
-    return pd.tseries.frequencies.to_offset(step).freqstr
+    days, rest = divmod(step, pd.Timedelta(days=1))
+    return f"{days}D" if days and not rest else pd.tseries.frequencies.to_offset(step).freqstr
 
 
 def steps_on_grid(times: pd.Series, frequency: str) -> np.ndarray:

@@ -27,11 +27,15 @@ def _draw(path: Path, title: str, draw: Callable[[Any], None]) -> None:
         pyplot.close(figure)
 
 
-def learning_curve(path: Path, curve: pd.DataFrame, best_epoch: int, title: str) -> None:
+def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], title: str) -> None:
+    """Draws `train` and `validation` over `epoch`, a line for each `member`, and marks the epochs whose weights were kept."""
+
     def draw(axes: Any) -> None:
-        axes.plot(curve["epoch"], curve["train"], color=COLOURS["baseline"], label="train")
-        axes.plot(curve["epoch"], curve["validation"], color=COLOURS["model"], label="validation")
-        axes.axvline(best_epoch, color=COLOURS["actual"], linewidth=0.8, linestyle=":", label=f"kept: epoch {best_epoch}")
+        for (member, rows), best in zip(curve.groupby("member"), best_epochs, strict=True):
+            first = member == 1
+            axes.plot(rows["epoch"], rows["train"], color=COLOURS["baseline"], label="train" if first else None)
+            axes.plot(rows["epoch"], rows["validation"], color=COLOURS["model"], label="validation" if first else None)
+            axes.plot(best, rows["validation"].iloc[best - 1], "o", color=COLOURS["actual"], markersize=4, label="kept" if first else None)
         axes.set_yscale("log")
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)

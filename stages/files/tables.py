@@ -34,10 +34,8 @@ def read_raw(path: Path, columns: Sequence[str], matches: Callable[[str], bool] 
         wanted = [name for name in names if name in columns or (matches is not None and matches(name))]
         if kind == ".parquet":
             return pd.read_parquet(path, columns=wanted)
-        # "round_trip" reads a number to the same bits everywhere; a column with text among its numbers comes as objects.
-        return pd.read_csv(
-            path, sep="," if kind == ".csv" else "\t", usecols=wanted, encoding="utf-8-sig", float_precision="round_trip", low_memory=False
-        )
+        # Without low_memory, a column with text among its numbers comes whole, and its first bad cell can be named.
+        return pd.read_csv(path, sep="," if kind == ".csv" else "\t", usecols=wanted, encoding="utf-8-sig", low_memory=False)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: expected UTF-8 text, received the byte {error.object[error.start]:#04x} at offset {error.start}"

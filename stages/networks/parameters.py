@@ -16,6 +16,7 @@ class Training(Section):
     clip: largest global norm of the gradients; null: not clipped.
     average: decay, a step, of an exponential moving average of the weights that is used in place of them; null: no average.
     steps_per_call: training steps in one call of the compiled loop.
+    members: networks that differ in their seed alone, and whose outputs are averaged.
     """
 
     cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
@@ -30,3 +31,4 @@ class Training(Section):
     clip: Positive | None = 1.0
     average: Rate | None = None
     steps_per_call: Count = 32
+    members: Count = 1

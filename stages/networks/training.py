@@ -104,6 +104,14 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     return history
 
 
+def averaged(networks: list[keras.Model]) -> keras.Model:
+    """Returns one model that takes what each of `networks` takes and gives the mean of their outputs."""
+    if len(networks) == 1:
+        return networks[0]
+    inputs = {name: keras.Input(entry.shape[1:], dtype=entry.dtype, name=name) for name, entry in networks[0].input.items()}
+    return keras.Model(inputs, keras.layers.Average()([network(inputs) for network in networks]), name="average")
+
+
 def predict(network: keras.Model, batches: Batches, batch_size: int = 512) -> np.ndarray:
     """Returns the network's outputs for all examples, in their order."""
 

@@ -64,7 +64,7 @@ def check(about: dict[str, Any], parameters: Parameters) -> None:
         raise InputError("train.embedding: expected `decoder: parallel` with it, received dense")
 
 
-def build(about: dict[str, Any], parameters: Parameters) -> Any:
+def build(about: dict[str, Any], parameters: Parameters, name: str = "forecaster") -> Any:
     """Returns the Keras model, of plain Keras layers only.
 
     It takes a dictionary of `window` (batch, lookback, inputs), and where they are used `calendar` (batch, lookback + horizon,
@@ -129,7 +129,7 @@ def build(about: dict[str, Any], parameters: Parameters) -> Any:
     if parameters.shortcut:
         line = layers.Dense(horizon * targets, name="shortcut")(layers.Flatten()(normalised))
         outputs = outputs + layers.Reshape((horizon, targets))(line)
-    return keras.Model(inputs, restore(outputs), name="forecaster")
+    return keras.Model(inputs, restore(outputs), name=name)
 
 
 def _normalise(window: Any, about: dict[str, Any], parameters: Parameters) -> tuple[Any, Callable[[Any], Any]]:

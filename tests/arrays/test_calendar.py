@@ -1,0 +1,34 @@
+"""Calendar features against hand-worked angles."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.arrays.calendar import features
+from stages.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "part"),
+    [
+        ("minute", "2020-01-01 00:45", 0.75),
+        ("hour", "2020-01-01 06:00", 0.25),
+        ("hour", "2020-01-01 06:30", 6.5 / 24),
+        ("weekday", "2020-01-01 12:00", 2.5 / 7),  # a Wednesday
+        ("day", "2020-02-15", 14 / 29),
+        ("day_of_year", "2020-12-31", 365 / 366),
+        ("day_of_year", "2021-12-31", 364 / 365),
+        ("month", "2020-04-30", 0.25),
+        (24, 30, 0.25),
+    ],
+)
+def test_the_angle_is_the_part_of_the_cycle_that_has_passed(name: object, time: object, part: float) -> None:
+    times = np.array([time]) if isinstance(time, int) else pd.DatetimeIndex([time]).to_numpy()
+    expected = [np.sin(2 * np.pi * part), np.cos(2 * np.pi * part)]
+    np.testing.assert_allclose(features(times, [name])[0], expected, atol=1e-6)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(("times", "name"), [(np.arange(3), "hour"), (pd.date_range("2020", periods=3).to_numpy(), 24)])
+def test_a_cycle_that_the_times_do_not_have_is_an_error(times: np.ndarray, name: object) -> None:
+    with pytest.raises(InputError, match=r"scale_and_window.calendar: expected .* received"):
+        features(times, [name])  # type: ignore[list-item]

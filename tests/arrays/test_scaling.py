@@ -1,0 +1,49 @@
+"""Scalers against scikit-learn on the training rows, and no other row."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from stages.arrays import scaling
+
+RAW = np.random.default_rng(0).normal(5, 3, (40, 2))
+STARTS = np.array([0, 25, 40])
+TRAINING = np.array([[0, 15], [25, 33]])
+
+
+@pytest.mark.parametrize(("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)])
+def test_one_scaler_for_all_is_scikit_learns(name: scaling.ScalerName, model: type) -> None:
+    reference = model().fit(np.concatenate([RAW[0:15], RAW[25:33]]))
+    found = scaling.fit(name, RAW, TRAINING, per_series=False).transform(RAW, STARTS)
+    np.testing.assert_allclose(found, reference.transform(RAW), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)])
+def test_one_scaler_a_series_is_scikit_learns(name: scaling.ScalerName, model: type) -> None:
+    found = scaling.fit(name, RAW, TRAINING, per_series=True).transform(RAW, STARTS)
+    for series, (start, stop) in enumerate(TRAINING):
+        rows = slice(STARTS[series], STARTS[series + 1])
+        np.testing.assert_allclose(found[rows], model().fit(RAW[start:stop]).transform(RAW[rows]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("per_series", [False, True])
+@pytest.mark.parametrize("name", ["minmax", "standard", "none"])
+def test_rows_after_training_change_nothing_and_scaling_can_be_undone(name: scaling.ScalerName, per_series: bool) -> None:
+    changed = RAW.copy()
+    changed[15:25] *= 100
+    changed[33:] = -7
+    first, second = (scaling.fit(name, raw, TRAINING, per_series) for raw in (RAW, changed))
+    np.testing.assert_array_equal(first.shift_, second.shift_)
+    np.testing.assert_array_equal(first.scale_, second.scale_)
+    scaled = first.transform(RAW, STARTS)
+    series = np.array([0, 1])
+    windows = np.stack([scaled[2:6], scaled[30:34]])
+    raw = np.stack([RAW[2:6], RAW[30:34]])
+    np.testing.assert_allclose(first.inverse(windows, series, [0, 1]), raw, rtol=1e-5)
+    np.testing.assert_allclose(first.forward(raw[..., 1:], series, [1]), windows[..., 1:], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["minmax", "standard"])
+def test_a_constant_feature_is_shifted_and_not_divided(name: scaling.ScalerName) -> None:
+    found = scaling.fit(name, np.full((10, 1), 4.0), np.array([[0, 10]]), False)
+    assert found.transform(np.array([[4.0], [6.0]]), np.array([0, 2])).tolist() == [[0.0], [2.0]]

@@ -1,0 +1,187 @@
+"""Raw tables to tidy series."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.arrays import series
+from stages.arrays.splits import ByCount
+from stages.errors import InputError
+
+SPLIT = ByCount(train="rest", validation=2, test=2)
+
+
+def table(values: list[float], times: Any = None, names: Any = "all") -> pd.DataFrame:
+    times = pd.date_range("2021-03-01", periods=len(values), freq="D") if times is None else times
+    return pd.DataFrame({"series": names, "time": times, "y": np.array(values, float)})
+
+
+def tidy(given: pd.DataFrame, frequency: str | None = None, duplicates: str = "error", gaps: str = "error", split: Any = SPLIT) -> Any:
+    return series.tidy(given, ["y"], frequency, duplicates, gaps, split)
+
+
+def test_the_order_of_rows_does_not_matter_but_for_the_order_of_series() -> None:
+    whole = pd.concat([table(list(range(8)), names="b"), table(list(range(10, 20)), names="a")], ignore_index=True)
+    expected, counts = tidy(whole)
+    assert counts["was_sorted"]
+    shuffled = pd.concat([whole.iloc[[0]], whole.iloc[1:].sample(frac=1, random_state=1)])
+    found, counts = tidy(shuffled)
+    assert not counts["was_sorted"]
+    pd.testing.assert_frame_equal(found, expected)
+    assert list(expected["series"].unique()) == ["b", "a"]
+    assert counts["split_rows"] == {"train": 10, "validation": 4, "test": 4}
+
+
+@pytest.mark.parametrize(("rule", "value"), [("first", 1.0), ("last", 5.0), ("mean", 3.0)])
+def test_duplicates_are_kept_as_the_rule_says_and_counted(rule: str, value: float) -> None:
+    given = table([0, 1, 2, 3, 4, 5, 6])
+    given = pd.concat([given, given.iloc[[1]].assign(y=5.0)])
+    found, counts = tidy(given, duplicates=rule)
+    assert found["y"].tolist() == [0, value, 2, 3, 4, 5, 6]
+    assert counts["duplicates"] == 1
+
+
+def test_duplicates_are_an_error_that_names_the_time() -> None:
+    given = table([0, 1, 2, 3, 4, 5])
+    with pytest.raises(InputError, match=r"received 2021-03-02 00:00:00 of series 'all' again \(1 such rows\).*set ingest.duplicates"):
+        tidy(pd.concat([given, given.iloc[[1]]]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("interpolate", [0, 1, 1, 3, 4, 5, 6]), ("forward_fill", [0, 1, 1, 1, 4, 5, 6]), ("zero", [0, 1, 0, 0, 4, 5, 6])],
+)
+def test_missing_times_and_values_are_filled_as_the_rule_says_and_marked(rule: str, expected: list[float]) -> None:
+    given = table([0, 1, np.nan, 3, 4, 5, 6]).drop(index=3)
+    found, counts = tidy(given, gaps=rule)
+    assert found["y"].tolist() == expected
+    assert found["observed_y"].tolist() == [True, True, False, False, True, True, True]
+    assert (counts["missing_times"], counts["missing_values"]) == (1, 2)
+
+
+def test_gaps_are_an_error_that_names_the_first() -> None:
+    with pytest.raises(InputError, match=r"found none at 2021-03-04 .*set ingest.gaps"):
+        tidy(table([0, 1, 2, 3, 4, 5, 6]).drop(index=3))
+
+
+def test_rows_that_are_kept_as_they_come_are_steps() -> None:
+    given = table([0, 1, 2, 3, 4, 5, 6]).drop(index=3)
+    found, counts = tidy(given, frequency="D", gaps="keep")
+    assert found["y"].tolist() == [0, 1, 2, 4, 5, 6]
+    assert counts["missing_times"] == 0
+
+
+@pytest.mark.parametrize("rule", ["interpolate", "forward_fill"])
+def test_what_is_filled_in_a_split_knows_nothing_of_later_splits(rule: str) -> None:
+    values = [0.0, 1, 2, np.nan, np.nan, np.nan, 6, 7, 8, 9]  # rows 3 to 5 are missing: training ends with row 5
+    later = [*values[:6], 60.0, 70, 80, 90]
+    first, second = (tidy(table(given), gaps=rule)[0]["y"].tolist() for given in (values, later))
+    assert first[:6] == second[:6] == [0, 1, 2, 2, 2, 2]
+
+
+def test_a_series_that_begins_with_a_gap_cannot_be_filled_forward() -> None:
+    with pytest.raises(InputError, match="fill it forward from"):
+        tidy(table([np.nan, 1, 2, 3, 4, 5]), gaps="forward_fill")
+
+
+def test_times_off_the_grid_are_an_error() -> None:
+    times = [*pd.date_range("2021-03-01", periods=6, freq="h"), pd.Timestamp("2021-03-01 06:30")]
+    with pytest.raises(InputError, match=r"'h' apart, received 2021-03-01 06:30:00"):
+        tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency="h")
+
+
+def test_a_gap_that_would_fill_the_disk_is_an_error() -> None:
+    times = [*pd.date_range("2021-03-01", periods=6, freq="s"), pd.Timestamp("2031-03-01")]
+    with pytest.raises(InputError, match="gaps so wide"):
+        tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency="s", gaps="interpolate")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (pd.date_range("2020-01-01", periods=30, freq="h").delete([4, 9]), "h"),
+        (pd.date_range("2020-01-01", periods=30, freq="15min").delete([4]), "15min"),
+        (pd.date_range("2020-01-01", periods=30, freq="D").delete([4]), "1D"),
+        (pd.date_range("2020-01-01", periods=40, freq="B").delete([4, 20]), "B"),
+        (pd.date_range("2020-01-01", periods=30, freq="W-WED").delete([4]), "W-WED"),
+        (pd.date_range("2020-01-01", periods=30, freq="MS").delete([4]), "MS"),
+        (pd.date_range("2020-01-31", periods=30, freq="ME").delete([4]), "ME"),
+        (pd.date_range("2020-01-01", periods=30, freq="MS"), "MS"),
+        ([0, 2, 4, 8, 10], "2"),
+    ],
+)
+def test_the_frequency_is_found_with_gaps_too(times: Any, expected: str) -> None:
+    assert series.frequency_of(pd.Series(times)) == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "frequency", "expected"),
+    [
+        (pd.Timestamp("2020-02-28"), "D", ["2020-02-29", "2020-03-01"]),
+        (pd.Timestamp("2020-01-31"), "ME", ["2020-02-29", "2020-03-31"]),
+        (pd.Timestamp("2020-01-03"), "B", ["2020-01-06", "2020-01-07"]),
+        (pd.Timestamp("2020-01-04"), "B", ["2020-01-06", "2020-01-07"]),  # a Saturday, off the grid
+    ],
+)
+def test_the_future_goes_on_in_steps_of_the_frequency(last: pd.Timestamp, frequency: str, expected: list[str]) -> None:
+    assert [str(time)[:10] for time in series.following(last, frequency, 2)] == expected
+
+
+def test_the_future_of_whole_numbers() -> None:
+    assert series.following(np.int64(10), "5", 3).tolist() == [15, 20, 25]
+
+
+def test_ragged_rows_lose_the_blanks_at_their_end_only() -> None:
+    first = pd.DataFrame({"id": ["a", "b"], "1": [1.0, 4], "2": [2.0, np.nan], "3": [3.0, np.nan]})
+    second = pd.DataFrame({"id": ["a", "b"], "1": [10.0, np.nan], "2": [np.nan, 41]})
+    found = series.stack_rows([first, second], "id", "y")
+    expected = [("a", 0, 1), ("a", 1, 2), ("a", 2, 3), ("a", 3, 10), ("b", 0, 4), ("b", 1, np.nan), ("b", 2, 41)]
+    pd.testing.assert_frame_equal(found, pd.DataFrame(expected, columns=["series", "time", "y"]), check_dtype=False)
+
+
+@pytest.mark.parametrize(("ids", "message"), [(["a", "a"], "the series 'a' twice"), (["b", "a"], "same series in the same order")])
+def test_rows_that_do_not_fit_are_an_error(ids: list[str], message: str) -> None:
+    first = pd.DataFrame({"id": ["a", ids[1]], "1": [1.0, 2.0]})
+    second = pd.DataFrame({"id": ids, "1": [1.0, 2.0]})
+    with pytest.raises(InputError, match=message):
+        series.stack_rows([first, second], "id", "y")
+
+
+def test_columns_become_series() -> None:
+    found = series.stack_columns(pd.DataFrame({"t": [7, 8], "a": [1, 2], "b": [3, 4]}), "t", ["a", "b"], "y")
+    assert found.to_numpy().tolist() == [["a", 7, 1], ["a", 8, 2], ["b", 7, 3], ["b", 8, 4]]
+
+
+@pytest.mark.parametrize(("cell", "shown"), [("twelve", "'twelve'"), (np.inf, "inf"), ("1,5", "'1,5'")])
+def test_a_cell_that_is_no_finite_number_is_named(cell: Any, shown: str) -> None:
+    with pytest.raises(InputError, match=rf"column 'y': .*received {shown} in data row 3 \(1 such cells\)"):
+        series.numbers(pd.DataFrame({"x": [1, 2, 3], "y": [1, None, cell]}))
+
+
+@pytest.mark.parametrize(
+    ("column", "time_format", "expected"),
+    [
+        (["2020-01-02", "2020-01-03"], None, "2020-01-02"),
+        (["2020-01-02 05:00:00+02:00", "2020-01-02 06:00:00+02:00"], None, "2020-01-02 03:00:00"),
+        (["13/02/2020", "14/02/2020"], None, "2020-02-13"),
+        ([19580329, 19580405], "%Y%m%d", "1958-03-29"),
+        ([5, 6], None, "5"),
+    ],
+)
+def test_times_are_read_in_the_format_of_the_first_row(column: list[Any], time_format: str | None, expected: str) -> None:
+    assert str(series.times_of(pd.Series(column, name="t"), time_format).iloc[0]).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"), [(["2020-01-02", "soon"], "'soon' in data row 2"), (["2020-01-02", None], "none in data row 2")]
+)
+def test_a_time_that_cannot_be_read_is_named(column: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        series.times_of(pd.Series(column, name="t"), None)
+
+
+def test_no_rows_are_an_error() -> None:
+    with pytest.raises(InputError, match="at least one row"):
+        tidy(table([]))

@@ -1,0 +1,53 @@
+"""Splits by fraction, count and date, against hand-worked cases."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.arrays.splits import ByCount, ByDate, ByFraction, boundaries
+from stages.errors import InputError
+
+STARTS = np.array([0, 20, 30])
+STEPS = pd.Series(list(range(20)) + list(range(10)))
+DAYS = pd.Series([*pd.date_range("2020-01-01", periods=20), *pd.date_range("2020-01-05", periods=10)])
+
+
+def test_fractions_are_of_each_series_and_rounding_does_not_lose_a_row() -> None:
+    found = boundaries(ByFraction(train=0.7, validation=0.15, test=0.15), STARTS, STEPS)
+    assert found.tolist() == [[0, 14, 17, 20], [20, 27, 28, 30]]
+
+
+def test_rows_behind_the_counts_are_in_no_split() -> None:
+    assert boundaries(ByCount(train=5, validation=2, test=1), STARTS, STEPS).tolist() == [[0, 5, 7, 8], [20, 25, 27, 28]]
+
+
+def test_the_rest_goes_to_one_split() -> None:
+    found = boundaries(ByCount(train="rest", validation=2, test=3), STARTS, STEPS)
+    assert found.tolist() == [[0, 15, 17, 20], [20, 25, 27, 30]]
+
+
+def test_dates_cut_all_series_at_the_same_day() -> None:
+    split = ByDate(validation=datetime.date(2020, 1, 8), test=datetime.date(2020, 1, 10), end=datetime.date(2020, 1, 13))
+    assert boundaries(split, STARTS, DAYS).tolist() == [[0, 7, 9, 12], [20, 23, 25, 28]]
+    split = ByDate(validation=datetime.date(2020, 1, 8), test=datetime.date(2020, 1, 10))
+    assert boundaries(split, STARTS, DAYS)[:, 3].tolist() == [20, 30]
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        ByFraction(train=0.9, validation=0.05, test=0.05),
+        ByCount(train=8, validation=1, test="rest"),
+        ByCount(train=9, validation=1, test=1),
+    ],
+)
+def test_a_split_without_rows_is_an_error_that_counts_them(split: object) -> None:
+    with pytest.raises(InputError, match=r"at least one row in each split, received train \d+, validation \d+, test"):
+        boundaries(split, np.array([0, 9]), STEPS[:9])  # type: ignore[arg-type]
+
+
+def test_dates_for_a_table_without_dates_are_an_error() -> None:
+    with pytest.raises(InputError, match="no dates"):
+        boundaries(ByDate(validation=datetime.date(2020, 1, 1), test=datetime.date(2020, 2, 1)), STARTS, STEPS)

@@ -1,0 +1,172 @@
+"""What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no test names a kind."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import kinds, scale_and_window
+from stages.arrays.generators import seasonal
+from stages.files import examples, models
+from stages.files.examples import Examples
+from stages.kinds.forecasting import ingest
+from stages.networks import training
+from stages.networks.backend import keras, tf
+
+
+@dataclass
+class Sample:
+    """Examples of a kind, and variants of its training parameters that together use every part of its network."""
+
+    kind: str
+    examples: Callable[[], Examples]
+    variants: list[dict[str, Any]]
+
+
+def forecasting_examples() -> Examples:
+    """Two series of two columns, one of which is the target, with a calendar and filled-in values."""
+    parts = [seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7) for seed in (1, 2)]
+    raw = pd.concat(parts, ignore_index=True)
+    raw.loc[40:42, "y"] = np.nan
+    section = ingest.Parameters.model_validate(
+        {
+            "file": "data/raw/x.csv", "time": "time", "series": "name", "targets": ["y"], "inputs": ["y", "extra"], "gaps": "interpolate",
+            "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        }
+    )  # fmt: skip
+    table, about = ingest.ingest([raw], section)
+    given = scale_and_window.prepare(table, about, scale_and_window.Parameters(lookback=12, horizon=6, calendar=["hour"], per_series=True))
+    shapes = {name: {"shape": list(array.shape)} for name, array in given.arrays.items()}
+    return Examples(given.arrays, {**given.about, "arrays": shapes})
+
+
+SAMPLES = [
+    Sample(
+        "forecasting",
+        forecasting_examples,
+        [
+            {"cell": "simple_rnn", "decoder": "dense", "activation": "relu", "loss": "mse"},
+            {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
+            {"cell": "gru", "segment": 3, "normalise": "instance", "shortcut": True, "loss": "huber", "dropout": 0.2, "average": 0.9},
+        ],
+    )
+]
+CASES = [pytest.param(sample, variant, id=f"{sample.kind}-{variant['cell']}") for sample in SAMPLES for variant in sample.variants]
+SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
+
+
+def prepared(sample: Sample, variant: dict[str, Any]) -> tuple[Any, Examples, Any]:
+    part, given = kinds.part(sample.kind, "train"), sample.examples()
+    return part, given, part.Parameters.model_validate({**SMALL, **variant})
+
+
+def fitted(sample: Sample, variant: dict[str, Any], seed: int = 5) -> tuple[Any, Any]:
+    part, given, section = prepared(sample, variant)
+    training.seed_everything(seed)
+    network = part.build(given.about, section)
+    sources = [part.batches(given.arrays, given.about, split) for split in ("train", "validation")]
+    return network, training.fit(network, part.loss(section), *sources, section, seed)
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert {sample.kind for sample in SAMPLES} == set(kinds.PREPARED_BY)
+
+
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_outputs_have_the_shape_of_targets_and_masks(sample: Sample, variant: dict[str, Any]) -> None:
+    part, given, section = prepared(sample, variant)
+    network = part.build(given.about, section)
+    for split in ("train", "validation", "test"):
+        source = part.batches(given.arrays, given.about, split)
+        batch = source.cut(np.arange(3))
+        assert training.predict(network, source).shape == (len(source), *batch["targets"].shape[1:])
+        assert batch["mask"].shape == batch["targets"].shape
+        assert set(np.unique(source.cut(np.arange(len(source)))["mask"])) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_one_step_moves_every_weight(sample: Sample, variant: dict[str, Any]) -> None:
+    part, given, section = prepared(sample, {**variant, "epochs": 1})
+    training.seed_everything(0)
+    network = part.build(given.about, section)
+    before = [weight.numpy().copy() for weight in network.trainable_variables]
+    source = part.batches(given.arrays, given.about, "train")
+    training.fit(network, part.loss(section), source, source, section, 0)
+    for weight, old in zip(network.trainable_variables, before, strict=True):
+        assert not np.array_equal(weight.numpy(), old), weight.path
+
+
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_a_saved_model_predicts_the_same_in_plain_keras(sample: Sample, variant: dict[str, Any], tmp_path: Path) -> None:
+    network, _ = fitted(sample, variant)
+    models.write(tmp_path / "model.keras", network)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    part, given, _ = prepared(sample, variant)
+    source = part.batches(given.arrays, given.about, "test")
+    np.testing.assert_array_equal(training.predict(loaded, source), training.predict(network, source))
+
+
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sample: Sample, variant: dict[str, Any], tmp_path: Path) -> None:
+    written = []
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        keras.backend.clear_session()
+        network, history = fitted(sample, variant, seed)
+        models.write(tmp_path / name / "model.keras", network)
+        written.append(((tmp_path / name / "model.keras").read_bytes(), json.dumps(history.epochs)))
+    assert written[0] == written[1]
+    assert written[0][0] != written[2][0]
+
+
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_it_learns_eight_examples_by_heart(sample: Sample, variant: dict[str, Any]) -> None:
+    part, given, section = prepared(
+        sample, {**variant, "units": 32, "epochs": 150, "patience": None, "dropout": 0.0, "average": None, "learning_rate": 0.01}
+    )
+    training.seed_everything(0)
+    network = part.build(given.about, section)
+    whole = part.batches(given.arrays, given.about, "train")
+
+    class Eight:
+        def __len__(self) -> int:
+            return 8
+
+        def cut(self, indices: np.ndarray) -> dict[str, Any]:
+            return whole.cut(indices * 7)
+
+    history = training.fit(network, part.loss(section), Eight(), Eight(), section, 0)
+    assert history.epochs[-1]["validation"] < 0.1 * history.epochs[0]["validation"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
+def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
+    part, given, section = prepared(sample, sample.variants[0])
+    network = part.build(given.about, section)
+    batch = part.batches(given.arrays, given.about, "train").cut(np.arange(4))
+    inputs = {name: tf.constant(batch["inputs"][name]) for name in network.input}
+    gradients = []
+    for wrong in (0.0, 1e6):
+        mask = batch["mask"].copy()
+        mask[1] = 0
+        targets = np.where(mask > 0, batch["targets"], batch["targets"] + wrong)
+        with tf.GradientTape() as tape:
+            total, _ = training._masked(part.loss(section), network(inputs), {"targets": targets, "mask": mask})
+        gradients.append([gradient.numpy() for gradient in tape.gradient(total, network.trainable_variables)])
+    for first, second in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
+def test_examples_survive_the_disk_memory_mapped(sample: Sample, tmp_path: Path) -> None:
+    given = sample.examples()
+    examples.write(tmp_path, given)
+    found = examples.read(tmp_path)
+    for name, array in given.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+        assert isinstance(found.arrays[name], np.memmap)
+        assert found.about["arrays"][name] == {"shape": list(array.shape), "dtype": str(array.dtype)}
