@@ -71,7 +71,9 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
     training = np.delete(boundaries[:, :2], short, axis=0)
     for index, name in enumerate(columns):
         if all(np.ptp(raw[start:stop, index]) == 0 for start, stop in training):
-            raise InputError(f"column {name!r}: expected values that vary, received {raw[training[0, 0], index]!r} in all training rows")
+            raise InputError(
+                f"column {name!r}: expected values that vary, received {float(raw[training[0, 0], index])} in all training rows"
+            )
     scaler = scaling.fit(section.scaler, raw, boundaries[:, :2] if section.per_series else training, section.per_series)
     arrays = {
         "values": scaler.transform(raw, starts),

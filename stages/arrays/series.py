@@ -178,8 +178,6 @@ def tidy(
         `split` (null: in no split); and what was counted.
     """
     counts: dict[str, Any] = {"raw_rows": len(table)}
-    if not len(table):
-        raise InputError("expected at least one row of data below the header, received none")
     table = table.dropna(how="all", subset=list(columns)) if gaps == "keep" else table
     # Series keep the order in which the file names them; a stable sort keeps duplicates in theirs.
     order = np.lexsort((table["time"].to_numpy(), pd.factorize(table["series"])[0]))

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from stages.errors import InputError
@@ -27,25 +29,30 @@ def read_raw(path: Path, columns: Sequence[str], matches: Callable[[str], bool] 
     if path.stat().st_size == 0:
         raise InputError(f"{path}: expected a table with a header line, received an empty file")
     try:
-        names = _names(path, kind)
+        names = pq.read_schema(path).names if kind == ".parquet" else arrow_csv.open_csv(path, **_options(kind)).schema.names
         missing = [name for name in columns if name not in names]
         if missing:
             raise InputError(f"{path}: expected the column {missing[0]!r}, found {_shortened(names)}")
         wanted = [name for name in names if name in columns or (matches is not None and matches(name))]
         if kind == ".parquet":
             return pd.read_parquet(path, columns=wanted)
-        # Without low_memory, a column with text among its numbers comes whole, and its first bad cell can be named.
-        return pd.read_csv(path, sep="," if kind == ".csv" else "\t", usecols=wanted, encoding="utf-8-sig", low_memory=False)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: expected UTF-8 text, received the byte {error.object[error.start]:#04x} at offset {error.start}"
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, EOFError, OSError) as error:
+        table = arrow_csv.read_csv(path, **_options(kind, wanted))
+    except (pa.ArrowException, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(
-            f"{path}: expected a table, received something that cannot be read: {str(error).strip().splitlines()[-1]}"
-        ) from None
+        raise InputError(f"{path}: expected a table, received one that cannot be read: {str(error).strip().splitlines()[0]}") from None
+    binary = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+    if binary:
+        raise InputError(f"{path}: expected UTF-8 text, received other bytes in column {binary[0]!r}: save the file as UTF-8")
+    return table.to_pandas()
+
+
+def _options(kind: str, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns how Arrow reads CSV and TSV. Unlike pandas, it refuses rows with more or fewer fields than the header has."""
+    return {
+        "parse_options": arrow_csv.ParseOptions(delimiter="," if kind == ".csv" else "\t"),
+        "convert_options": arrow_csv.ConvertOptions(include_columns=list(columns), strings_can_be_null=True),
+    }
 
 
 def read_parts(
@@ -54,13 +61,6 @@ def read_parts(
     """Reads a raw file, or the `parts` of a folder in their order."""
     paths = [source] if parts is None else [source / part for part in parts]
     return [read_raw(path, columns, matches) for path in paths]
-
-
-def _names(path: Path, kind: str) -> list[str]:
-    if kind == ".parquet":
-        return list(pq.read_schema(path).names)
-    head = pd.read_csv(path, sep="," if kind == ".csv" else "\t", nrows=0, encoding="utf-8-sig")
-    return [str(name) for name in head.columns]
 
 
 def _shortened(names: Sequence[str]) -> str:

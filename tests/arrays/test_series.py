@@ -180,8 +180,3 @@ def test_times_are_read_in_the_format_of_the_first_row(column: list[Any], time_f
 def test_a_time_that_cannot_be_read_is_named(column: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         series.times_of(pd.Series(column, name="t"), None)
-
-
-def test_no_rows_are_an_error() -> None:
-    with pytest.raises(InputError, match="at least one row"):
-        tidy(table([]))

@@ -114,6 +114,8 @@ def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, frequency: str)
 
 
 def _long(parts: Sequence[pd.DataFrame], parameters: Parameters, columns: list[str]) -> pd.DataFrame:
+    if not any(len(part) for part in parts):
+        raise InputError("expected at least one row of data below the header, received none")
     if parameters.layout == "rows":
         table = series.stack_rows(parts, str(parameters.series), parameters.targets[0])
         if not len(table):
