@@ -111,9 +111,9 @@ def eating(train: windows.Windows) -> float:
     network = kind.build(about, parameters)
     optimizer = training.keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    step = training._training_steps(network, kind.loss(parameters), optimizer, None, None)
+    step = training.training_steps(network, kind.loss(parameters), optimizer, None, None)
     with ThreadPoolExecutor(1) as ahead:
-        chunks = list(islice(training._chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead), 4))
+        chunks = list(islice(training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead), 4))
     step(chunks[0][1])
     started = time.perf_counter()
     for _ in range(5):

@@ -9,6 +9,8 @@ import pandas as pd
 from stages.files.writing import whole
 
 COLOURS = {"actual": "#3b3b3b", "model": "#c8102e", "baseline": "#6b7b8c"}
+# For the baselines side by side; red is the network's.
+CYCLE = ["#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f"]
 
 
 def _draw(path: Path, title: str, draw: Callable[[Any], None]) -> None:
@@ -47,12 +49,14 @@ def by_horizon(path: Path, errors: pd.DataFrame, title: str) -> None:
     """Draws the column `mae` over `horizon` for each `method`; the network is `model`."""
 
     def draw(axes: Any) -> None:
+        axes.set_prop_cycle(color=CYCLE)
         for method, rows in errors.groupby("method", sort=False):
             strong = {"color": COLOURS["model"], "linewidth": 2, "zorder": 3} if method == "model" else {"linewidth": 1}
             axes.plot(rows["horizon"], rows["mae"], label="network" if method == "model" else method, **strong)
+        axes.set_yscale("log")
         axes.set_xlabel("steps ahead")
         axes.set_ylabel("MAE")
-        axes.legend(frameon=False, ncols=2)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
     _draw(path, title, draw)
 

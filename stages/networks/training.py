@@ -68,7 +68,7 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     optimizer = keras.optimizers.Adam(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
     optimizer.build(network.trainable_variables)
     average = None if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
-    step = _training_steps(network, loss, optimizer, average, parameters.average)
+    step = training_steps(network, loss, optimizer, average, parameters.average)
     measure = _measuring(network, loss)
     history = History([], 0, 0)
     best, best_weights = np.inf, network.get_weights()
@@ -79,7 +79,7 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
         for epoch in range(1, parameters.epochs + 1):
             order = np.random.default_rng([seed, epoch]).permutation(len(train))
             total = weight = 0.0
-            for steps, chunk in _chunks(network, train, order, batch_size, parameters.steps_per_call, ahead):
+            for steps, chunk in chunks(network, train, order, batch_size, parameters.steps_per_call, ahead):
                 loss_sum, weight_sum = step(chunk)
                 total, weight = total + float(loss_sum), weight + float(weight_sum)
                 history.steps += steps
@@ -122,7 +122,7 @@ def predict(network: keras.Model, batches: Batches, batch_size: int = 512) -> np
     size = min(batch_size, len(batches))
     out = []
     with ThreadPoolExecutor(1) as ahead:
-        for _, chunk in _chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
+        for _, chunk in chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
             inputs = {name: array[0] for name, array in chunk["inputs"].items()}
             out.append(forward(inputs).numpy())
     return np.concatenate(out)[: len(batches)]
@@ -138,7 +138,7 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
     return parameters.learning_rate
 
 
-def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
+def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
     """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask."""
     variables = network.trainable_variables
     rate = 1.0 - (momentum or 0.0)
@@ -149,7 +149,7 @@ def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: A
         for index in tf.range(tf.shape(chunk["mask"])[0]):
             batch = tf.nest.map_structure(lambda array: array[index], chunk)  # noqa: B023 - used in this step only
             with tf.GradientTape() as tape:
-                total, weight = _masked(loss, network(batch["inputs"], training=True), batch)
+                total, weight = masked_loss(loss, network(batch["inputs"], training=True), batch)
                 mean = total / tf.maximum(weight, 1.0)
             optimizer.apply(tape.gradient(mean, variables), variables)
             if average is not None:
@@ -164,12 +164,12 @@ def _training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: A
 def _measuring(network: keras.Model, loss: Loss) -> Any:
     @tf.function(reduce_retracing=True)
     def run(batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
-        return _masked(loss, network(batch["inputs"], training=False), batch)
+        return masked_loss(loss, network(batch["inputs"], training=False), batch)
 
     return run
 
 
-def _masked(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+def masked_loss(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the sum of the losses of the values whose mask is 1, and how many these are."""
     mask = batch["mask"]
     return tf.reduce_sum(loss(batch["targets"], outputs) * mask), tf.reduce_sum(mask)
@@ -179,13 +179,13 @@ def _mean_loss(network: keras.Model, measure: Any, batches: Batches, batch_size:
     total = weight = 0.0
     # Without gradients to keep, larger batches cost no more memory and are faster.
     size = min(8 * batch_size, len(batches))
-    for _, chunk in _chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
+    for _, chunk in chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
         loss_sum, weight_sum = measure(tf.nest.map_structure(lambda array: array[0], chunk))
         total, weight = total + float(loss_sum), weight + float(weight_sum)
     return total / max(weight, 1)
 
 
-def _chunks(
+def chunks(
     network: keras.Model, batches: Batches, order: np.ndarray, batch_size: int, steps_per_call: int, ahead: ThreadPoolExecutor
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields (steps, batches of shape (steps, batch, ...)) in `order`. The next ones are cut while these are used."""

@@ -155,7 +155,7 @@ def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
         mask[1] = 0
         targets = np.where(mask > 0, batch["targets"], batch["targets"] + wrong)
         with tf.GradientTape() as tape:
-            total, _ = training._masked(part.loss(section), network(inputs), {"targets": targets, "mask": mask})
+            total, _ = training.masked_loss(part.loss(section), network(inputs), {"targets": targets, "mask": mask})
         gradients.append([gradient.numpy() for gradient in tape.gradient(total, network.trainable_variables)])
     for first, second in zip(*gradients, strict=True):
         np.testing.assert_array_equal(first, second)

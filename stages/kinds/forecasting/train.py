@@ -127,7 +127,7 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "forecaster
         decoded = layers.Dropout(parameters.dropout, name="dropout_head")(decoded)
         outputs = ops.reshape(layers.Dense(segment * targets, name="head")(decoded), (-1, horizon, targets))
     if parameters.shortcut:
-        line = layers.Dense(horizon * targets, name="shortcut")(layers.Flatten()(normalised))
+        line = layers.Dense(horizon * targets, kernel_initializer="zeros", name="shortcut")(layers.Flatten()(normalised))
         outputs = outputs + layers.Reshape((horizon, targets))(line)
     return keras.Model(inputs, restore(outputs), name=name)
 
