@@ -23,6 +23,7 @@ class Parameters(Section):
     """How series become examples.
 
     scaler, per_series: `minmax`, `standard` or `none`, per feature; one a series, or one for all.
+    log: whether the logarithm is taken before; for positive series that grow in per cent.
     lookback, horizon: past steps seen and future steps predicted.
     stride: steps between training windows; validation and test have every window.
     calendar: cycles given for past and future steps: `hour`, `weekday`, ...; lengths in steps where times are whole numbers.
@@ -31,6 +32,7 @@ class Parameters(Section):
 
     scaler: scaling.ScalerName = "minmax"
     per_series: bool = False
+    log: bool = False
     lookback: Count
     horizon: Count
     stride: Count = 1
@@ -74,7 +76,9 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
             raise InputError(
                 f"column {name!r}: expected values that vary, received {float(raw[training[0, 0], index])} in all training rows"
             )
-    scaler = scaling.fit(section.scaler, raw, boundaries[:, :2] if section.per_series else training, section.per_series)
+        if section.log and raw[:, index].min() <= 0:
+            raise InputError(f"column {name!r}: expected positive values for scale_and_window.log, received {raw[:, index].min()}")
+    scaler = scaling.fit(section.scaler, raw, boundaries[:, :2] if section.per_series else training, section.per_series, section.log)
     arrays = {
         "values": scaler.transform(raw, starts),
         "observed": table[[f"observed_{name}" for name in ingested["targets"]]].to_numpy(),
@@ -97,6 +101,7 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
         "series": names.tolist(),
         "dropped_series": names[short].tolist(),
         "scaler": section.scaler,
+        "log": section.log,
         "rows_fitted_on": int(np.diff(training).sum()),
         "imputed_targets": int((~arrays["observed"]).sum()),
     }

@@ -133,6 +133,7 @@ def test_parameters_that_do_not_fit_the_data_are_one_error(
     [
         ("scale_and_window.lookback", 40, r"lookback 40 and horizon 2 .* \(1 of 1 series are too short\)"),
         ("scale_and_window.horizon", 20, "at least one window of lookback 5 and horizon 20"),
+        ("scale_and_window.log", True, "expected positive values for scale_and_window.log, received 0.0"),
         ("scale_and_window.calendar", [7], "scale_and_window.calendar: expected names such as hour"),
     ],
 )

@@ -43,6 +43,16 @@ def test_rows_after_training_change_nothing_and_scaling_can_be_undone(name: scal
     np.testing.assert_allclose(first.forward(raw[..., 1:], series, [1]), windows[..., 1:], rtol=1e-5, atol=1e-6)
 
 
+def test_the_logarithm_is_scaled_and_undone() -> None:
+    raw = np.exp(RAW)
+    found = scaling.fit("standard", raw, TRAINING, per_series=True, log=True)
+    expected = scaling.fit("standard", RAW, TRAINING, per_series=True).transform(RAW, STARTS)
+    scaled = found.transform(raw, STARTS)
+    np.testing.assert_allclose(scaled, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.inverse(scaled[None, 2:6], np.array([0]), [0, 1])[0], raw[2:6], rtol=1e-4)
+    np.testing.assert_allclose(found.forward(raw[None, 2:6], np.array([0]), [0, 1])[0], scaled[2:6], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["minmax", "standard"])
 def test_a_constant_feature_is_shifted_and_not_divided(name: scaling.ScalerName) -> None:
     found = scaling.fit(name, np.full((10, 1), 4.0), np.array([[0, 10]]), False)

@@ -7,8 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from stages.arrays import baselines, metrics, windows
-from stages.arrays.scaling import Scaler
+from stages.arrays import baselines, metrics, scaling, windows
 from stages.errors import InputError
 from stages.sections import Count, Positive, Section
 
@@ -38,7 +37,7 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
         `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists `by_horizon`; and the array
         `mase_scale` (series, targets), in raw units.
     """
-    scaler = Scaler(arrays["shift_"], arrays["scale_"])
+    scaler = scaling.of(arrays, about)
     test = windows.of_split(arrays, about, "test")
     indices = np.arange(len(test))
     origins, series = test.locate(indices)
@@ -66,7 +65,7 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
     return results, {"mase_scale": scale}
 
 
-def _raw(arrays: dict[str, np.ndarray], about: dict[str, Any], scaler: Scaler) -> np.ndarray:
+def _raw(arrays: dict[str, np.ndarray], about: dict[str, Any], scaler: scaling.Scaler) -> np.ndarray:
     """Returns the targets of all rows in raw units, (rows, targets) float64."""
     starts = np.asarray(arrays["starts"])
     series = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -80,7 +79,7 @@ def _forecasts(
     test: windows.Windows,
     indices: np.ndarray,
     raw: np.ndarray,
-    scaler: Scaler,
+    scaler: scaling.Scaler,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields each method's forecasts (windows, horizon, targets), in the scaler's units."""
     origins, series = test.locate(indices)

@@ -6,8 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stages.arrays import intervals, metrics
-from stages.arrays.scaling import Scaler
+from stages.arrays import intervals, metrics, scaling
 from stages.arrays.windows import Windows
 from stages.arrays.windows import of_split as batches
 from stages.errors import InputError
@@ -40,7 +39,7 @@ def evaluate(
         The scores `{model, baseline, best_baseline, skill}`; the errors of all methods by step (`method`, `horizon`, `mae`, ...); and the
         array `half_widths` (levels, horizon, targets) of the intervals, in the scaler's units.
     """
-    scaler = Scaler(arrays["shift_"], arrays["scale_"])
+    scaler = scaling.of(arrays, about)
     residuals, masks = _residuals(arrays, about, predict, "validation")
     widths = intervals.half_widths(residuals, masks)
 
@@ -57,9 +56,9 @@ def evaluate(
         **metrics.scaled_errors(batch["targets"], forecast, mask),
         **intervals.coverage(batch["targets"] - forecast, mask, widths),
     }
-    units = scaler.scale_[series if len(scaler.scale_) > 1 else np.zeros_like(series)][:, targets].mean(axis=0)
     for level, width in zip(intervals.LEVELS, widths, strict=True):
-        model[f"width_{level}"] = (2 * width * units).mean()
+        low, high = (scaler.inverse(forecast + side * width, series, targets) for side in (-1, 1))
+        model[f"width_{level}"] = (high - low).mean()
 
     methods = {"model": metrics.scores(actual, restored, mask, scale, by_horizon=True)}
     methods |= {name: entry["by_horizon"] for name, entry in floors.items()}

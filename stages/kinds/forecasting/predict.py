@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.arrays import calendar, intervals, series
-from stages.arrays.scaling import Scaler
+from stages.arrays import calendar, intervals, scaling, series
 from stages.errors import InputError
 from stages.kinds.forecasting import ingest
 from stages.sections import Count, Section
@@ -63,7 +62,7 @@ def predict(
     """
     lookback, horizon = about["lookback"], about["horizon"]
     places = {name: index for index, name in enumerate(about["series"])}
-    scaler = Scaler(arrays["shift_"], arrays["scale_"])
+    scaler = scaling.of(arrays, about)
     inputs = [about["columns"][index] for index in about["inputs"]]
     windows, cycles, ids, names, futures = [], [], [], [], []
     for name, rows in table.groupby("series", sort=False, observed=True):
