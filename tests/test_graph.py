@@ -71,7 +71,7 @@ def test_every_task_is_in_the_list_of_its_preparing_stage(root: Path) -> None:
 
 
 def test_the_benchmarks_run_the_same_graph() -> None:
-    assert (ROOT / "benchmarks/dvc.yaml").samefile(ROOT / "dvc.yaml")
+    assert (ROOT / "benchmarks/dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text()
     assert (ROOT / "benchmarks/stages").samefile(ROOT / "stages")
 
 
@@ -86,18 +86,3 @@ def test_imports_point_one_way(package: str) -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stages."):
                 imported = node.module.split(".")[1]
                 assert imported in ALLOWED[package] | {"errors", "sections"}, f"{path} imports {node.module}"
-
-
-WITHOUT_TENSORFLOW = ["check", "fetch", "ingest", "scale_and_window", "baseline", "summarize"]
-
-
-@pytest.mark.parametrize("name", WITHOUT_TENSORFLOW)
-def test_a_stage_that_needs_no_tensorflow_does_not_import_it(name: str) -> None:
-    """Statically: no module of the stage imports the backend at its top level."""
-    for path in files_of(name, None if name not in OF_A_KIND else "forecasting"):
-        for node in ast.parse((ROOT / path).read_text()).body:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
-            if path != "stages/networks/backend.py":
-                assert not any(part.startswith(("keras", "tensorflow", "stages.networks.backend")) for part in names), (
-                    f"{path} imports {names}"
-                )

@@ -44,7 +44,7 @@ def scores(
     return {
         "mae": _mean(error, mask, axes),
         "rmse": np.sqrt(_mean(error**2, mask, axes)),
-        "mase": _mean(np.nan_to_num(scaled), mask * np.isfinite(scaled), axes),
+        "mase": _mean(scaled, mask * np.isfinite(scaled), axes),
         "smape": _mean(relative, mask, axes),
     }
 
@@ -56,8 +56,10 @@ def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) ->
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
-    total = np.sum(weights, axis=axes, dtype=np.float64)
-    return np.divide(np.sum(values * weights, axis=axes, dtype=np.float64), total, out=np.full_like(total, np.nan), where=total > 0)
+    total = np.sum(weights > 0, axis=axes, dtype=np.float64)
+    return np.divide(
+        np.sum(np.where(weights > 0, values, 0), axis=axes, dtype=np.float64), total, out=np.full_like(total, np.nan), where=total > 0
+    )
 
 
 def skill(model: float | np.ndarray, baseline: float) -> float | None:

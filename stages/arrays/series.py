@@ -31,6 +31,8 @@ def stack_rows(parts: Sequence[pd.DataFrame], series: str, name: str) -> pd.Data
         raise InputError(f"expected one row a series, received the series {ids[ids.duplicated()].iloc[0]!r} twice in column {series!r}")
     mask = np.concatenate(kept, axis=1)
     lengths = mask.sum(axis=1)
+    if not lengths.all():
+        raise InputError(f"expected a value in every row, found none for the series {ids[lengths == 0].iloc[0]!r}")
     return pd.DataFrame(
         {
             "series": np.repeat(ids.to_numpy(), lengths),
@@ -73,6 +75,8 @@ def times_of(column: pd.Series, time_format: str | None) -> pd.Series:
     """Returns the column as times without a zone, or as whole numbers where it holds whole numbers and no format is given."""
     if column.isna().any():
         raise InputError(f"column {column.name!r}: expected a time in every row, found none in data row {int(column.isna().argmax()) + 1}")
+    if pd.api.types.is_float_dtype(column) and (column == column.round()).all():
+        column = column.astype(np.int64)
     if pd.api.types.is_integer_dtype(column) and time_format is None:
         return column.astype(np.int64)
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -118,10 +122,15 @@ def frequency_of(times: pd.Series) -> str:
     step = pd.Timedelta(steps.mode().iloc[0])
     if step == pd.Timedelta(days=7):
         return f"W-{unique[0].day_name()[:3].upper()}"
-    if pd.Timedelta(days=28) <= step <= pd.Timedelta(days=31):
-        return "MS" if (unique.day == 1).all() else "ME"
     if step == pd.Timedelta(days=1) and (unique.day_of_week < 5).all():
         return "B"
+    if step >= pd.Timedelta(days=28):
+        month = unique[0].strftime("%b").upper()
+        # The longest of the calendar's steps that all times are on: the first of a quarter is the first of a month too.
+        for name in (f"YS-{month}", f"YE-{month}", f"QS-{month}", f"QE-{month}", "MS", "ME", "BMS", "BME"):
+            offset = pd.tseries.frequencies.to_offset(name)
+            if all(offset.is_on_offset(time) for time in unique):
+                return name
     days, rest = divmod(step, pd.Timedelta(days=1))
     return f"{days}D" if days and not rest else pd.tseries.frequencies.to_offset(step).freqstr
 
@@ -131,9 +140,21 @@ def steps_on_grid(times: pd.Series, frequency: str) -> np.ndarray:
 
     Raises `InputError` for a time that is not on the grid of `frequency`.
     """
-    if not pd.api.types.is_datetime64_any_dtype(times):
-        away = times.to_numpy() - times.min()
-        steps, rest = np.divmod(away, int(frequency))
+    dates = pd.api.types.is_datetime64_any_dtype(times)
+    if dates == frequency.isdigit():
+        expected = "a step such as h or D, as times are dates" if dates else "a whole number, as times are whole numbers"
+        raise InputError(f"ingest.frequency: expected {expected}, received {frequency!r}")
+    span = times.max() - times.min()
+    # No step of the calendar is shorter than a day.
+    offset = pd.tseries.frequencies.to_offset(frequency) if dates else None
+    shortest = (pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)) if dates else int(frequency)
+    if span / shortest > 100 * len(times) + 1000:
+        raise InputError(
+            f"expected times {frequency!r} apart, received {len(times)} rows over {span}, gaps so wide that they cannot be filled in: "
+            "set ingest.frequency to the real one, or ingest.gaps to keep"
+        )
+    if not dates:
+        steps, rest = np.divmod(times.to_numpy() - times.min(), int(frequency))
         off = rest != 0
     else:
         unique = pd.DatetimeIndex(times.unique()).sort_values()
@@ -248,11 +269,6 @@ def _on_whole_grid(
     added = int(whole[-1] - len(times))
     if not added:
         return values, times, starts, 0
-    if whole[-1] > 100 * len(times) + 1000:
-        raise InputError(
-            f"expected times {frequency!r} apart, received gaps so wide that {added} rows would have to be filled in between {len(times)}: "
-            "set ingest.frequency to the real one, or ingest.gaps to keep"
-        )
     place = np.repeat(whole[:-1] - first, np.diff(starts)) + steps
     complete = np.full((whole[-1], values.shape[1]), np.nan)
     complete[place] = values

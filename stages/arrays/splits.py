@@ -54,6 +54,11 @@ class ByDate(Section):
 Split = ByFraction | ByCount | ByDate
 
 
+def _without_zone(time: datetime.date) -> pd.Timestamp:
+    stamp = pd.Timestamp(time)
+    return stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)
+
+
 def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray:
     """Returns where the splits of each series lie.
 
@@ -83,7 +88,7 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
             if not pd.api.types.is_datetime64_any_dtype(times):
                 raise InputError("ingest.split: expected fractions or counts, as this table has no dates; received dates")
             ends = np.empty((len(first), 3), np.int64)
-            edges = [pd.Timestamp(split.validation), pd.Timestamp(split.test), pd.Timestamp(split.end or datetime.datetime.max)]
+            edges = [_without_zone(edge) for edge in (split.validation, split.test, split.end or datetime.datetime.max)]
             for series, (start, stop) in enumerate(pairwise(starts)):
                 own = times.iloc[start:stop]
                 ends[series] = [len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges]

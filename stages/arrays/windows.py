@@ -81,24 +81,26 @@ class Windows:
 
         Returns:
             `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon, features) and `series`
-            (windows,) int32; `targets` and `mask` (windows, horizon, targets) float32, where mask 0 is never scored.
+            (windows,) int32; and what `future` returns.
         """
         origins, series = self.locate(indices)
-        past = origins[:, None] + np.arange(-self.lookback, 0)
-        future = origins[:, None] + np.arange(self.horizon)
-        window = self.values[past]
-        targets = self.values[future]
-        # Taking all columns in their order is no work; any other choice is a small copy of the batch.
-        everything = list(range(self.values.shape[1]))
-        return {
-            "inputs": {
-                "window": window if self.inputs == everything else window[..., self.inputs],
-                "calendar": self.calendar[np.concatenate([past, future], axis=1)],
-                "series": series.astype(np.int32),
-            },
-            "targets": targets if self.targets == everything else targets[..., self.targets],
-            "mask": self.observed[future].astype(np.float32),
+        steps = origins[:, None] + np.arange(-self.lookback, self.horizon)
+        inputs = {
+            "window": _columns(self.values[steps[:, : self.lookback]], self.inputs),
+            "calendar": self.calendar[steps],
+            "series": series.astype(np.int32),
         }
+        return {"inputs": inputs, **self.future(indices)}
+
+    def future(self, indices: np.ndarray) -> dict[str, Any]:
+        """Returns `targets` and `mask` of the windows `indices`, (windows, horizon, targets) float32; mask 0 is never scored."""
+        steps = self.locate(indices)[0][:, None] + np.arange(self.horizon)
+        return {"targets": _columns(self.values[steps], self.targets), "mask": self.observed[steps].astype(np.float32)}
+
+
+def _columns(values: np.ndarray, columns: list[int]) -> np.ndarray:
+    """Returns the columns of `values`; all of them in their order are no copy."""
+    return values if columns == list(range(values.shape[-1])) else values[..., columns]
 
 
 def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str) -> Windows:

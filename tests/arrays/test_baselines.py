@@ -96,3 +96,69 @@ def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> 
     official = {"last_value": (43.003, 11.608), "seasonal_naive": (13.912, 1.193), "naive2": (18.383, 2.395)}
     for method, (smape, mase) in official.items():
         assert (round(float(found[method]["smape"]), 3), round(float(found[method]["mase"]), 3)) == (smape, mase)
+
+
+@pytest.mark.parametrize("alpha", [0.001, 1.0, 1000.0])
+def test_ridge_is_scikit_learns_for_each_penalty(alpha: float) -> None:
+    train = windows(0)
+    batch = train.cut(np.arange(len(train)))
+    window = batch["inputs"]["window"].astype(float)
+    x = np.array([[value - own[-1, column] for row in own for column, value in enumerate(row)] for own in window])
+    y = np.array([own[:, 0] - past[-1, 1] for own, past in zip(batch["targets"].astype(float), window, strict=True)])
+    expected = Ridge(alpha=alpha).fit(x, y)
+    found = baselines.fit_ridge(train, windows(1), (alpha,))
+    np.testing.assert_allclose(found.coefficients, expected.coef_.T, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found.intercept, expected.intercept_, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("sign", "alpha"), [(1, 0.01), (-1, 1e6)])
+def test_the_penalty_is_small_where_training_holds_in_validation_and_large_where_it_does_not(sign: int, alpha: float) -> None:
+    rng = np.random.default_rng(5)
+    steps = rng.normal(size=160)
+    for row in range(1, 160):
+        steps[row] += (0.9 if row < 100 else 0.9 * sign) * steps[row - 1]
+    values = np.cumsum(steps).astype(np.float32)[:, None]
+    found = spans(np.array([[0, 100, 140, 160]]), 2, 1)
+    train, validation = (
+        Windows(values, np.ones((160, 1), bool), np.zeros((160, 0), np.float32), found[split], 2, 1, 1, [0], [0]) for split in (0, 1)
+    )
+    assert baselines.fit_ridge(train, validation, (0.01, 1e6)).alpha == alpha
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 3), (6, 3), (7, 3)])
+def test_chunks_hold_every_index_once_and_in_order(count: int, size: int) -> None:
+    found = baselines.chunks(count, size)
+    assert [index for some in found for index in some] == list(range(count))
+    assert [len(some) for some in found] == [size] * (count // size) + [count % size] * (count % size > 0)
+
+
+def test_drift_continues_a_line_and_seasonal_drift_a_season_on_a_line() -> None:
+    season = np.tile([5.0, -1, 2], 20)
+    for method, values in (("drift", 3 + 0.5 * np.arange(60)), ("seasonal_drift", season + 0.5 * np.arange(60))):
+        given = Windows(
+            values[:, None], np.ones((60, 1), bool), np.zeros((60, 0), np.float32), np.array([[30, 40]]), 4, 7, 1, [0], [0]
+        )  # fmt: skip
+        origins, _ = given.locate(np.arange(10))
+        found = baselines.VECTORISED[method](given, origins, np.zeros(10, int), 3)
+        np.testing.assert_allclose(found, given.cut(np.arange(10))["targets"])
+
+
+@pytest.mark.parametrize("lift", [30.0, 0.0])
+def test_naive2_is_classical_decomposition_done_by_hand(lift: float) -> None:
+    rng = np.random.default_rng(3)
+    season, count = 4, 26
+    history = lift + np.tile([4.0, -3, 1, -2], 7)[:count] + rng.normal(scale=0.3, size=count)
+    means = {t: (history[t - 2] / 2 + history[t - 1] + history[t] + history[t + 1] + history[t + 2] / 2) / 4 for t in range(2, count - 2)}
+    ratios = {t: history[t] / mean if lift else history[t] - mean for t, mean in means.items()}
+    phases = np.array([np.mean([ratio for t, ratio in ratios.items() if t % season == phase]) for phase in range(season)])
+    phases = phases / phases.mean() if lift else phases - phases.mean()
+    now = phases[(count - 1) % season]
+    ahead = [phases[(count + step) % season] for step in range(6)]
+    expected = [history[-1] / now * part if lift else history[-1] - now + part for part in ahead]
+    np.testing.assert_allclose(baselines.naive2(history, 6, season), expected)
+
+
+def test_theta_keeps_a_constant_and_the_unit_of_a_series() -> None:
+    assert baselines.theta(np.full(20, 3.5), 4, 1).tolist() == [3.5] * 4
+    history = 50 + np.cumsum(np.random.default_rng(4).normal(size=48))
+    np.testing.assert_allclose(baselines.theta(1000 * history, 5, 1), 1000 * baselines.theta(history, 5, 1), rtol=1e-3)

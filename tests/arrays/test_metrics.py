@@ -78,3 +78,44 @@ def test_new_values_are_covered_as_often_as_promised() -> None:
         widths = intervals.half_widths(rng.normal(size=(99, 1, 1)), np.ones((99, 1, 1)))
         covered.append(list(intervals.coverage(rng.normal(size=(100, 1, 1)), np.ones((100, 1, 1)), widths).values()))
     np.testing.assert_allclose(np.mean(covered, axis=0), [0.80, 0.95], atol=0.01)
+
+
+def test_scores_by_horizon_of_a_case_worked_by_hand() -> None:
+    actual = np.array([[[1.0], [0.0]], [[4.0], [-2.0]]])
+    forecast = np.array([[[3.0], [0.0]], [[4.0], [2.0]]])
+    mask = np.array([[[1.0], [1]], [[1], [0]]])
+    found = metrics.scores(actual, forecast, mask, np.array([[4.0], [np.nan]]), by_horizon=True)
+    assert found["mae"].tolist() == [1, 0]
+    np.testing.assert_allclose(found["rmse"], [math.sqrt(2), 0])
+    assert found["mase"].tolist() == [0.5, 0]  # the second window's series has no scale
+    assert found["smape"].tolist() == [50, 0]  # 200 * 2 / 4 and 0; 0 where both are 0
+
+
+def test_opposite_signs_reach_the_largest_smape() -> None:
+    found = metrics.scores(np.array([[[-2.0]]]), np.array([[[2.0]]]), np.ones((1, 1, 1)), np.ones((1, 1)))
+    assert found["smape"] == 200
+
+
+def test_where_nothing_counts_there_is_no_score() -> None:
+    found = metrics.scores(np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), np.ones((2, 1)))
+    assert all(math.isnan(value) for value in found.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=4))
+def test_the_scale_of_mase_is_that_of_a_loop(seed: int, season: int, lengths: list[int]) -> None:
+    values = np.random.default_rng(seed).integers(0, 3, (sum(lengths), 2)).astype(float)
+    ends = np.cumsum(lengths)
+    found = metrics.seasonal_scale(values, ends - lengths, ends, season)
+    for series, (end, length) in enumerate(zip(ends, lengths, strict=True)):
+        for target in range(2):
+            own = values[end - length : end, target].tolist()
+            errors = [abs(own[t] - own[t - season]) for t in range(season, length)]
+            mean = sum(errors) / len(errors) if any(errors) else math.nan
+            np.testing.assert_allclose(found[series, target], mean, rtol=1e-12)
+
+
+def test_scaled_errors_count_what_the_mask_keeps() -> None:
+    actual, forecast = np.array([[[1.0], [2.0], [9.0]]]), np.array([[[0.0], [5.0], [0.0]]])
+    found = metrics.scaled_errors(actual, forecast, np.array([[[1.0], [1], [0]]]))
+    assert found == {"scaled_mse": 5, "scaled_mae": 2}

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.arrays import series
 from stages.arrays.splits import ByCount
@@ -92,6 +94,12 @@ def test_times_off_the_grid_are_an_error() -> None:
         tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency="h")
 
 
+@pytest.mark.parametrize(("times", "frequency"), [(list(range(7)), "D"), (pd.date_range("2020", periods=7), "1")])
+def test_a_frequency_of_the_other_type_is_an_error(times: Any, frequency: str) -> None:
+    with pytest.raises(InputError, match=rf"ingest.frequency: expected .* received '{frequency}'"):
+        tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency)
+
+
 def test_a_gap_that_would_fill_the_disk_is_an_error() -> None:
     times = [*pd.date_range("2021-03-01", periods=6, freq="s"), pd.Timestamp("2031-03-01")]
     with pytest.raises(InputError, match="gaps so wide"):
@@ -109,6 +117,10 @@ def test_a_gap_that_would_fill_the_disk_is_an_error() -> None:
         (pd.date_range("2020-01-01", periods=30, freq="MS").delete([4]), "MS"),
         (pd.date_range("2020-01-31", periods=30, freq="ME").delete([4]), "ME"),
         (pd.date_range("2020-01-01", periods=30, freq="MS"), "MS"),
+        (pd.date_range("2020-01-01", periods=24, freq="BME").delete([7]), "BME"),
+        (pd.date_range("2020-01-01", periods=24, freq="QS").delete([7]), "QS-JAN"),
+        (pd.date_range("2000-01-01", periods=24, freq="YE").delete([7]), "YE-DEC"),
+        (pd.date_range("2020-01-01", periods=24, freq="30D").delete([7]), "30D"),
         ([0, 2, 4, 8, 10], "2"),
     ],
 )
@@ -149,6 +161,11 @@ def test_rows_that_do_not_fit_are_an_error(ids: list[str], message: str) -> None
         series.stack_rows([first, second], "id", "y")
 
 
+def test_a_row_without_values_is_named() -> None:
+    with pytest.raises(InputError, match="found none for the series 'b'"):
+        series.stack_rows([pd.DataFrame({"id": ["a", "b"], "1": [1.0, np.nan]})], "id", "y")
+
+
 def test_columns_become_series() -> None:
     found = series.stack_columns(pd.DataFrame({"t": [7, 8], "a": [1, 2], "b": [3, 4]}), "t", ["a", "b"], "y")
     assert found.to_numpy().tolist() == [["a", 7, 1], ["a", 8, 2], ["b", 7, 3], ["b", 8, 4]]
@@ -180,3 +197,152 @@ def test_times_are_read_in_the_format_of_the_first_row(column: list[Any], time_f
 def test_a_time_that_cannot_be_read_is_named(column: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         series.times_of(pd.Series(column, name="t"), None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3))
+def test_shuffled_rows_with_gaps_give_the_table_of_sorted_rows(seed: int, number: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name in range(number):
+        values = np.where(rng.random(14) < 0.2, np.nan, rng.normal(size=14))
+        values[0] = 1.0
+        inner = np.flatnonzero(rng.random(14) < 0.2)
+        parts.append(table(values.tolist(), names=f"s{name}").drop(index=[row for row in inner if 0 < row < 13]))
+    whole = pd.concat(parts, ignore_index=True)
+    heads = np.flatnonzero(~whole["series"].duplicated())
+    rest = np.setdiff1d(np.arange(len(whole)), heads)
+    expected, _ = tidy(whole, frequency="D", gaps="interpolate")
+    found, _ = tidy(whole.iloc[[*heads, *rng.permutation(rest)]], frequency="D", gaps="interpolate")
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["interpolate", "forward_fill", "zero"]))
+def test_what_is_filled_is_what_a_loop_fills_from_rows_up_to_the_end_of_the_split(seed: int, rule: str) -> None:
+    rng = np.random.default_rng(seed)
+    split = ByCount(train=6, validation=4, test=3)
+    raw = {name: np.where(rng.random(15) < 0.4, np.nan, rng.normal(size=15)) for name in ("a", "b")}
+    for values in raw.values():
+        values[0] = rng.normal()
+    found, _ = tidy(pd.concat([table(values.tolist(), names=name) for name, values in raw.items()]), "D", gaps=rule, split=split)
+    for name, values in raw.items():
+        expected = []
+        for row, value in enumerate(values):
+            end = next(stop for stop in (6, 10, 13, 15) if row < stop)
+            left = max((k for k in range(row) if not np.isnan(values[k])), default=None)
+            right = min((k for k in range(row + 1, end) if not np.isnan(values[k])), default=None)
+            if not np.isnan(value):
+                expected.append(value)
+            elif rule == "zero":
+                expected.append(0.0)
+            elif rule == "forward_fill" or right is None:
+                expected.append(values[left])
+            else:
+                expected.append(values[left] + (values[right] - values[left]) * (row - left) / (right - left))
+        own = found[found["series"] == name]
+        np.testing.assert_allclose(own["y"], expected, rtol=1e-12, atol=1e-12)
+        assert own["observed_y"].tolist() == (~np.isnan(values)).tolist()
+
+
+@pytest.mark.parametrize("rule", ["interpolate", "forward_fill", "zero"])
+@pytest.mark.parametrize("end", [6, 10, 13])
+def test_other_values_in_later_splits_leave_earlier_filled_values_as_they_are(rule: str, end: int) -> None:
+    values = np.array([0, 1, np.nan, 3, np.nan, np.nan, np.nan, 7, np.nan, np.nan, np.nan, 11, np.nan, 13, 14])
+    changed = np.where(np.arange(15) < end, values, 1000 - 3 * values)
+    split = ByCount(train=6, validation=4, test=3)
+    first, second = (tidy(table(given.tolist()), gaps=rule, split=split)[0]["y"] for given in (values, changed))
+    assert first[:end].tolist() == second[:end].tolist()
+    assert first[end:].tolist() != second[end:].tolist()
+
+
+def test_kept_rows_lose_those_without_any_value_and_refuse_those_with_some() -> None:
+    given = table([0, 1, 2, 3, 4, 5, 6, 7]).assign(z=1.0)
+    given.loc[3, ["y", "z"]] = np.nan
+    found, counts = series.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
+    assert found["y"].tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert (counts["raw_rows"], counts["rows"]) == (8, 7)
+    given.loc[5, "z"] = np.nan
+    with pytest.raises(InputError, match=r"column 'z': expected a value at every step, found none at 2021-03-06 .*1 missing values"):
+        series.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
+
+
+def test_rows_behind_the_splits_are_kept_without_a_split() -> None:
+    found, counts = tidy(table(list(range(9))), split=ByCount(train=4, validation=2, test=1))
+    assert found["split"].astype(object).where(found["split"].notna(), None).tolist() == (
+        ["train"] * 4 + ["validation"] * 2 + ["test"] + [None] * 2
+    )
+    assert (counts["split_rows"], counts["rows_in_no_split"]) == ({"train": 4, "validation": 2, "test": 1}, 2)
+
+
+def test_series_may_begin_and_end_at_different_times() -> None:
+    late = table([10, 11, 12, 13, 14], pd.date_range("2021-03-20", periods=5), names="late")
+    found, counts = tidy(pd.concat([table([0, 1, 2, 3, 4, 5], names="early"), late]), frequency="D")
+    assert counts["missing_times"] == 0
+    assert found["y"].tolist() == [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14]
+    assert found["time"].iloc[[0, 5, 6, 10]].dt.day.tolist() == [1, 6, 20, 24]
+
+
+def test_whole_numbers_off_the_grid_are_an_error_and_missing_ones_are_filled() -> None:
+    with pytest.raises(InputError, match=r"'2' apart, received 7 which is off that grid \(1 such rows\)"):
+        tidy(table([0, 1, 2, 3, 4, 5], [0, 2, 4, 7, 8, 10]), frequency="2")
+    found, _ = tidy(table([0, 1, 2, 4, 5, 6], [10, 12, 14, 18, 20, 22]), gaps="interpolate")
+    assert found["time"].tolist() == [10, 12, 14, 16, 18, 20, 22]
+    assert found["y"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_the_mean_of_duplicates_is_of_the_values_that_are_there() -> None:
+    given = table([0, np.nan, 2, 3, 4, 5])
+    found, counts = tidy(pd.concat([given, given.iloc[[1, 1, 1]].assign(y=[7.0, 8.0, 12.0])]), duplicates="mean")
+    assert found["y"].tolist() == [0, 9, 2, 3, 4, 5]
+    assert (counts["duplicates"], counts["missing_values"]) == (3, 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 4))
+def test_stacked_rows_are_those_of_a_loop(seed: int, number: int, names: int) -> None:
+    rng = np.random.default_rng(seed)
+    blocks = [np.where(rng.random((names, width)) < 0.4, np.nan, rng.normal(size=(names, width))) for width in rng.integers(1, 6, number)]
+    blocks[0][:, 0] = 0  # a row without any value is an error
+    parts = [pd.DataFrame(block, columns=[f"V{k}" for k in range(block.shape[1])]).assign(id=range(names)) for block in blocks]
+    expected = []
+    for name in range(names):
+        values: list[float] = []
+        for block in blocks:
+            row = block[name].tolist()
+            while row and np.isnan(row[-1]):
+                row.pop()
+            values += row
+        expected += [(str(name), time, value) for time, value in enumerate(values)]
+    found = series.stack_rows(parts, "id", "y")
+    assert found["series"].tolist() == [name for name, _, _ in expected]
+    assert found["time"].tolist() == [time for _, time, _ in expected]
+    np.testing.assert_array_equal(found["y"], [value for _, _, value in expected])
+
+
+def test_columns_without_a_time_count_their_rows() -> None:
+    found = series.stack_columns(pd.DataFrame({"b": [3, 4], "a": [1, 2]}), None, ["a", "b"], "y")
+    assert found.to_numpy().tolist() == [["a", 0, 1], ["a", 1, 2], ["b", 0, 3], ["b", 1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("column", "time_format", "message"),
+    [
+        (["01/02/2020", "13/02/2020"], None, "written like '01/02/2020', received '13/02/2020' in data row 2"),
+        (["2020-01-02", "2020-01-03"], "%Y%m%d", "times like '%Y%m%d', received '2020-01-02' in data row 1"),
+    ],
+)
+def test_times_in_two_formats_or_another_one_are_an_error(column: list[str], time_format: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        series.times_of(pd.Series(column, name="t"), time_format)
+
+
+def test_two_times_have_no_frequency() -> None:
+    with pytest.raises(InputError, match=r"at least 3 different times .* received 2"):
+        series.frequency_of(pd.Series([0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize("frequency", ["h", "D", "B", "W-WED", "MS", "ME", "15min"])
+def test_the_future_of_a_series_is_the_rest_of_its_grid(frequency: str) -> None:
+    grid = pd.date_range("2020-01-31 00:00", periods=30, freq=frequency)
+    assert series.following(grid[19], frequency, 10).tolist() == grid[20:].to_numpy().tolist()

@@ -1,10 +1,12 @@
 """Splits by fraction, count and date, against hand-worked cases."""
 
 import datetime
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from stages.arrays.splits import ByCount, ByDate, ByFraction, boundaries
 from stages.errors import InputError
@@ -51,3 +53,37 @@ def test_a_split_without_rows_is_an_error_that_counts_them(split: object) -> Non
 def test_dates_for_a_table_without_dates_are_an_error() -> None:
     with pytest.raises(InputError, match="no dates"):
         boundaries(ByDate(validation=datetime.date(2020, 1, 1), test=datetime.date(2020, 2, 1)), STARTS, STEPS)
+
+
+@pytest.mark.parametrize("parts", [("0.7", "0.15", "0.15"), ("0.6", "0.2", "0.2"), ("0.1", "0.2", "0.7"), ("0.34", "0.33", "0.3")])
+def test_fractions_cut_where_exact_arithmetic_cuts(parts: tuple[str, str, str]) -> None:
+    split = ByFraction(**dict(zip(("train", "validation", "test"), map(float, parts), strict=True)))
+    for rows in range(20, 400):
+        exact = [rows * sum(map(Fraction, parts[: k + 1])) // 1 for k in range(3)]
+        assert boundaries(split, np.array([0, rows]), pd.Series(range(rows)))[0].tolist() == [0, *exact]
+
+
+def test_a_time_cuts_within_a_day_and_belongs_to_the_later_split() -> None:
+    hours = pd.Series(pd.date_range("2020-01-01", periods=48, freq="h"))
+    split = ByDate(validation=datetime.datetime(2020, 1, 1, 6), test=datetime.datetime(2020, 1, 1, 8, 30), end=datetime.date(2020, 1, 2))
+    assert boundaries(split, np.array([0, 48]), hours).tolist() == [[0, 6, 9, 24]]
+
+
+@pytest.mark.parametrize(("validation", "test"), [("2020-01-01", "2020-01-10"), ("2020-01-10", "2020-01-10"), ("2020-01-10", "2020-02-01")])
+def test_dates_that_leave_a_split_without_rows_are_an_error(validation: str, test: str) -> None:
+    split = ByDate(validation=datetime.date.fromisoformat(validation), test=datetime.date.fromisoformat(test))
+    with pytest.raises(InputError, match=r"at least one row in each split, received .*\b0\b.* of the 20 rows of series 1 of 1"):
+        boundaries(split, np.array([0, 20]), DAYS[:20])
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (ByFraction, {"train": 0.7, "validation": 0.2, "test": 0.2}, "sum is at most 1"),
+        (ByCount, {"train": "rest", "validation": 3, "test": "rest"}, "at most one `rest`"),
+        (ByCount, {"train": 0, "validation": 3, "test": 1}, "greater than or equal to 1"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(model: type, values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        model.model_validate(values)

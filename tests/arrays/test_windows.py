@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays.windows import Windows, spans
+from stages.arrays.windows import Windows, of_split, spans
 
 
 def test_the_table_of_the_documentation() -> None:
@@ -72,3 +72,43 @@ def test_columns_are_chosen_in_the_order_given(inputs: list[int]) -> None:
     values = np.array([[1, 10], [2, 20], [3, 30]], np.float32)
     windows = Windows(values, np.ones((3, 2), bool), np.zeros((3, 0), np.float32), np.array([[2, 3]]), 2, 1, 1, inputs, [1])
     np.testing.assert_array_equal(windows.cut(np.array([0]))["inputs"]["window"][0], values[:2][:, inputs])
+
+
+def test_strided_windows_are_located_and_skip_a_series_that_has_none() -> None:
+    spans_ = np.array([[4, 11], [20, 20], [34, 36], [47, 50]])
+    windows = Windows(
+        np.zeros((60, 1), np.float32), np.ones((60, 1), bool), np.zeros((60, 0), np.float32), spans_, 4, 1, 3, [0], [0]
+    )  # fmt: skip
+    assert len(windows) == 5
+    origins, series = windows.locate(np.arange(5))
+    assert origins.tolist() == [4, 7, 10, 34, 47]
+    assert series.tolist() == [0, 0, 0, 2, 3]
+    assert [part.tolist() for part in windows.locate(np.array([3, 0, 3]))] == [[34, 4, 34], [2, 0, 2]]
+
+
+def test_windows_of_validation_reach_back_into_training() -> None:
+    boundaries = np.array([[0, 6, 9, 12]])
+    values = np.arange(12, dtype=np.float32)[:, None]
+    observed = np.ones((12, 1), bool)
+    observed[7] = False
+    validation = Windows(values, observed, values, spans(boundaries, 3, 2)[1], 3, 2, 1, [0], [0])
+    batch = validation.cut(np.arange(len(validation)))
+    assert batch["inputs"]["window"][..., 0].tolist() == [[3, 4, 5], [4, 5, 6]]
+    assert batch["inputs"]["calendar"][..., 0].tolist() == [[3, 4, 5, 6, 7], [4, 5, 6, 7, 8]]
+    assert batch["targets"][..., 0].tolist() == [[6, 7], [7, 8]]
+    assert batch["mask"][..., 0].tolist() == [[1, 0], [0, 1]]
+
+
+def test_only_training_windows_are_strided() -> None:
+    boundaries = np.array([[0, 12, 18, 24]])
+    arrays = {
+        "values": np.zeros((24, 1), np.float32),
+        "observed": np.ones((24, 1), bool),
+        "calendar": np.zeros((24, 0), np.float32),
+        "spans": spans(boundaries, 2, 1),
+    }
+    about = {"lookback": 2, "horizon": 1, "stride": 4, "inputs": [0], "targets": [0]}
+    found = {split: of_split(arrays, about, split) for split in ("train", "validation", "test")}
+    located = {split: windows.locate(np.arange(len(windows)))[0].tolist() for split, windows in found.items()}
+    assert located == {"train": [2, 6, 10], "validation": list(range(12, 18)), "test": list(range(18, 24))}
+    assert all(np.shares_memory(windows.values, arrays["values"]) for windows in found.values())

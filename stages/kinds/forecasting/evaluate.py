@@ -47,7 +47,7 @@ def evaluate(
     forecast = predict(test)
     indices = np.arange(len(test))
     _, series = test.locate(indices)
-    batch = test.cut(indices)
+    batch = test.future(indices)
     mask, targets = batch["mask"], about["targets"]
     actual, restored = (scaler.inverse(values, series, targets) for values in (batch["targets"], forecast))
     scale = floor_arrays["mase_scale"][series]
@@ -86,5 +86,5 @@ def _residuals(
     arrays: dict[str, np.ndarray], about: dict[str, Any], predict: Callable[[Windows], np.ndarray], split: str
 ) -> tuple[np.ndarray, np.ndarray]:
     windows = batches(arrays, about, split)
-    batch = windows.cut(np.arange(len(windows)))
+    batch = windows.future(np.arange(len(windows)))
     return batch["targets"] - predict(windows), batch["mask"]

@@ -50,7 +50,7 @@ class Parameters(Section):
             re.compile(self.values)
         if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(self.columns):
             raise ValueError("different names in `targets` and `inputs`, none of them series, time or split")
-        if self.frequency is not None and not self.frequency.isdigit():
+        if self.frequency is not None and not (self.frequency.isdigit() and int(self.frequency) > 0):
             try:
                 pd.tseries.frequencies.to_offset(self.frequency)
             except ValueError:

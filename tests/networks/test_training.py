@@ -1,0 +1,131 @@
+"""The training loop against plain loops."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.errors import InputError
+from stages.networks import training
+from stages.networks.backend import keras, tf
+from stages.networks.parameters import Training
+
+
+class Numbers:
+    """y = 2 x - 1 for `count` numbers; every third value does not count, and is wrong."""
+
+    def __init__(self, count: int) -> None:
+        self.x = np.linspace(-1, 1, count, dtype=np.float32)[:, None]
+        self.seen: list[np.ndarray] = []
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        self.seen.append(indices)
+        mask = (indices % 3 > 0).astype(np.float32)[:, None]
+        x = self.x[indices]
+        return {"inputs": {"x": x, "unused": x}, "targets": np.where(mask > 0, 2 * x - 1, 99), "mask": mask}
+
+
+def network() -> keras.Model:
+    training.seed_everything(1)
+    inputs = keras.Input((1,), name="x")
+    return keras.Model({"x": inputs}, keras.layers.Dense(1, name="line")(inputs))
+
+
+def squared(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    return tf.square(targets - outputs)
+
+
+@pytest.mark.parametrize(("count", "batch_size", "steps_per_call"), [(10, 4, 1), (10, 4, 2), (10, 4, 50), (8, 4, 3), (3, 32, 5)])
+def test_many_steps_a_call_are_the_steps_of_a_plain_loop(count: int, batch_size: int, steps_per_call: int) -> None:
+    parameters = Training(epochs=3, batch_size=batch_size, steps_per_call=steps_per_call, learning_rate=0.05, average=0.8, patience=None)
+    found, source = network(), Numbers(count)
+    history = training.fit(found, squared, source, source, parameters, 4)
+
+    plain, source = network(), Numbers(count)
+    optimizer = keras.optimizers.Adam(0.05, global_clipnorm=1.0)
+    average = [weight.numpy() for weight in plain.trainable_variables]
+    losses = []
+    for epoch in range(1, 4):
+        order = np.random.default_rng([4, epoch]).permutation(count)
+        sums = np.zeros(2)
+        for start in range(0, count, min(batch_size, count)):
+            batch = source.cut(order[start : start + batch_size])
+            with tf.GradientTape() as tape:
+                errors = squared(batch["targets"], plain({"x": batch["inputs"]["x"]})) * batch["mask"]
+                mean = tf.reduce_sum(errors) / max(batch["mask"].sum(), 1)
+            optimizer.apply(tape.gradient(mean, plain.trainable_variables), plain.trainable_variables)
+            sums += [float(tf.reduce_sum(errors)), batch["mask"].sum()]
+            average = [0.8 * old + 0.2 * new.numpy() for old, new in zip(average, plain.trainable_variables, strict=True)]
+        losses.append(sums[0] / sums[1])
+    np.testing.assert_allclose([epoch["train"] for epoch in history.epochs], losses, rtol=1e-5)
+    for weight, expected in zip(found.trainable_variables, average, strict=True):
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert history.steps == 3 * -(-count // min(batch_size, count))
+
+
+def test_an_epoch_sees_every_example_once_in_an_order_of_its_own() -> None:
+    source = Numbers(10)
+    training.fit(network(), squared, source, Numbers(5), Training(epochs=2, batch_size=5, steps_per_call=1), 0)
+    epochs = [np.concatenate(source.seen[:2]).tolist(), np.concatenate(source.seen[2:]).tolist()]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_the_best_weights_are_kept_and_training_stops_without_progress() -> None:
+    class Apart(Numbers):
+        """A validation whose truth is the line at its start, which training leaves."""
+
+        def cut(self, indices: np.ndarray) -> dict[str, Any]:
+            batch = super().cut(indices)
+            start = network()({"x": batch["inputs"]["x"]}).numpy()
+            return {**batch, "targets": start, "mask": np.ones_like(start)}
+
+    found = network()
+    history = training.fit(found, squared, Numbers(30), Apart(6), Training(epochs=50, patience=3, learning_rate=0.05), 0)
+    assert (history.best_epoch, len(history.epochs)) == (1, 4)
+    weights = network()
+    training.fit(weights, squared, Numbers(30), Apart(6), Training(epochs=1, learning_rate=0.05), 0)
+    np.testing.assert_array_equal(found.get_weights()[0], weights.get_weights()[0])
+
+
+def test_the_validation_loss_counts_each_value_once_whatever_the_batch_size() -> None:
+    found = []
+    for batch_size in (1, 2, 7):
+        history = training.fit(
+            network(), squared, Numbers(4), Numbers(11), Training(epochs=1, batch_size=batch_size, learning_rate=1e-12), 0
+        )
+        found.append(history.epochs[0]["validation"])
+    batch = Numbers(11).cut(np.arange(11))
+    errors = squared(batch["targets"], network()({"x": batch["inputs"]["x"]})).numpy() * batch["mask"]
+    np.testing.assert_allclose(found, errors.sum() / batch["mask"].sum(), rtol=1e-5)
+
+
+def test_predictions_come_in_order_and_once_each() -> None:
+    given, source = network(), Numbers(11)
+    expected = given({"x": source.x}).numpy()
+    for batch_size in (1, 4, 11, 100):
+        np.testing.assert_allclose(training.predict(given, source, batch_size), expected, rtol=1e-6)
+
+
+def test_the_mean_of_several_networks_is_a_network() -> None:
+    networks = [
+        keras.Model(model.input, model.output, name=f"member_{index}") for index, model in enumerate([network(), network(), network()])
+    ]
+    for index, model in enumerate(networks):
+        model.set_weights([weight + index for weight in model.get_weights()])
+    source = Numbers(5)
+    expected = np.mean([training.predict(model, source) for model in networks], axis=0)
+    np.testing.assert_allclose(training.predict(training.averaged(networks), source), expected, rtol=1e-6)
+
+
+def test_a_loss_that_is_no_number_is_one_clear_error() -> None:
+    class Wild(Numbers):
+        def cut(self, indices: np.ndarray) -> dict[str, Any]:
+            batch = super().cut(indices)
+            return {**batch, "targets": batch["targets"] * np.float32(1e30)}
+
+    with pytest.raises(InputError, match=r"training diverged in epoch 1 .* lower train.learning_rate"):
+        training.fit(network(), squared, Wild(6), Wild(6), Training(epochs=2), 0)

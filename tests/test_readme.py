@@ -1,0 +1,95 @@
+"""What the README shows is real: its commands exist, its outputs are those of the committed run, its links lead somewhere."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages import baseline, check, ingest, scale_and_window, summarize
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md"]
+
+
+def block_after(marker: str) -> str:
+    """Returns the code block that follows a comment."""
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", README, re.DOTALL)
+    assert found, marker
+    return found[1]
+
+
+def summary(folder: Path) -> dict[str, dict[str, Any]]:
+    return json.loads((folder / "data/metrics/summary.json").read_text())
+
+
+def test_the_table_on_the_first_screen_is_the_committed_runs() -> None:
+    assert block_after("output: dvc repro").splitlines() == summarize.table(summary(ROOT))
+    assert README.index("output: dvc repro") < 1500
+
+
+def test_the_diff_starts_from_the_committed_run() -> None:
+    shown = block_after("output: dvc metrics diff")
+    scores = summary(ROOT)["carbon_dioxide"]
+    rows = dict(re.findall(r"carbon_dioxide\.(\w+)\s+(-?[\d.]+)\s+-?[\d.]+\s+-?[\d.]+", shown))
+    assert {"mae", "skill"} <= set(rows)
+    for name, value in rows.items():
+        assert float(value) == scores[name]
+
+
+def test_the_benchmark_scores_are_the_committed_runs() -> None:
+    for task, entry in summary(ROOT / "benchmarks").items():
+        score = next(iter(entry))
+        row = re.search(rf"\| `{task}` .*", README)
+        assert row, task
+        for value in (entry[score], entry[f"{entry['best_baseline']}_{score}"]):
+            assert f"{value:.4g}" in row[0], f"{task}: {value:.4g} not in {row[0]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README))))
+def test_every_make_target_exists(target: str) -> None:
+    assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_every_parameter_that_is_changed_exists() -> None:
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    changes = re.findall(r"-S '?([\w.]+)=", README)
+    assert changes
+    for path in changes:
+        value = params
+        for key in path.split("."):
+            value = value[key]
+
+
+def test_every_test_that_proves_a_promise_exists() -> None:
+    for command in re.findall(r"`pytest ([^`]+)`", README):
+        path, _, name = command.partition(" -k ")
+        assert (ROOT / path).exists(), command
+        assert name in (ROOT / path).read_text() if name else True, command
+
+
+def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = block_after("own data")
+    assert len(task.splitlines()) <= 10
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    days = np.arange(400)
+    pd.DataFrame({"day": pd.date_range("2023-01-01", periods=400), "sold": 20 + days % 7}).to_csv("data/raw/shop.csv", index=False)
+    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: [shop]\ntasks:\n" + task)
+    check.main([])
+    for stage in (ingest, scale_and_window, baseline):
+        stage.main(["shop"])
+    scores = json.loads(Path("data/baselines/shop/scores.json").read_text())
+    assert scores["seasonal_naive"]["mae"] == pytest.approx(0, abs=1e-5)
