@@ -30,6 +30,6 @@ def run(main: Callable[[list[str]], None]) -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error.strerror or error}: {error.filename or 'no file named'}. Nothing earlier was lost; mend it and run again.")
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped by the user; `dvc repro` continues with the stages that are left")

@@ -40,7 +40,7 @@ def test_the_diff_starts_from_the_committed_run() -> None:
     rows = dict(re.findall(r"carbon_dioxide\.(\w+)\s+(-?[\d.]+)\s+-?[\d.]+\s+-?[\d.]+", shown))
     assert {"mae", "skill"} <= set(rows)
     for name, value in rows.items():
-        assert float(value) == scores[name]
+        assert float(value) == pytest.approx(scores[name], abs=5e-6)
 
 
 def test_the_benchmark_scores_are_the_committed_runs() -> None:

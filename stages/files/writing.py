@@ -10,15 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from stages.errors import InputError
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` with the same ending and moves it into place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yields a temporary path beside `path` with the same ending and moves it into place when the block succeeds.
+
+    Raises `InputError` where the disk is full or the folder cannot be written.
+    """
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(f"{path} could not be written: {reason}. Earlier results are untouched: mend it and run again") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -5,6 +5,8 @@ depends on is in the network's variables, the optimizer's variables, the average
 an epoch follows from the seed and its number alone.
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from tqdm import tqdm
 from stages.errors import InputError
 from stages.networks.backend import keras, tf
 from stages.networks.parameters import Training
+
+log = logging.getLogger("reprise")
 
 # (targets, outputs) -> the loss of each value, of the targets' shape
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -72,6 +76,7 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     measure = _measuring(network, loss)
     history = History([], 0, 0)
     best, best_weights = np.inf, network.get_weights()
+    said = time.monotonic()  # where there is no terminal for the bar, a line a minute tells how far it is
     with (
         tqdm(total=parameters.epochs * steps_per_epoch, unit="step", disable=None, mininterval=0.5) as bar,
         ThreadPoolExecutor(1) as ahead,
@@ -94,6 +99,9 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
                     "lower train.learning_rate, or set train.clip"
                 )
             history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
+            if bar.disable and time.monotonic() > said + 60:
+                said = time.monotonic()
+                log.info("epoch %d of %d: train %.4g, validation %.4g", epoch, parameters.epochs, trained, validated)
             if validated < best or parameters.patience is None:
                 best, best_weights, history.best_epoch = validated, network.get_weights(), epoch
             if raw is not None:
