@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from stages.files.writing import whole
@@ -29,6 +30,16 @@ def _draw(path: Path, title: str, draw: Callable[[Any], None]) -> None:
         pyplot.close(figure)
 
 
+def _logarithmic(axes: Any) -> None:
+    """Makes the vertical axis logarithmic, with plain numbers at its ticks."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
+
+
 def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], title: str) -> None:
     """Draws `train` and `validation` over `epoch`, a line for each `member`, and marks the epochs whose weights were kept."""
 
@@ -38,7 +49,7 @@ def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], titl
             axes.plot(rows["epoch"], rows["train"], color=COLOURS["baseline"], label="train" if first else None)
             axes.plot(rows["epoch"], rows["validation"], color=COLOURS["model"], label="validation" if first else None)
             axes.plot(best, rows["validation"].iloc[best - 1], "o", color=COLOURS["actual"], markersize=4, label="kept" if first else None)
-        axes.set_yscale("log")
+        _logarithmic(axes)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)
 
@@ -53,7 +64,7 @@ def by_horizon(path: Path, errors: pd.DataFrame, title: str) -> None:
         for method, rows in errors.groupby("method", sort=False):
             strong = {"color": COLOURS["model"], "linewidth": 2, "zorder": 3} if method == "model" else {"linewidth": 1}
             axes.plot(rows["horizon"], rows["mae"], label="network" if method == "model" else method, **strong)
-        axes.set_yscale("log")
+        _logarithmic(axes)
         axes.set_xlabel("steps ahead")
         axes.set_ylabel("MAE")
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -67,8 +78,9 @@ def forecast(path: Path, rows: pd.DataFrame, title: str) -> None:
     def draw(axes: Any) -> None:
         known, coming = rows[rows["actual"].notna()], rows[rows["mean"].notna()]
         axes.plot(known["time"], known["actual"], color=COLOURS["actual"], linewidth=1, label="known")
-        axes.plot(coming["time"], coming["mean"], color=COLOURS["model"], label="forecast")
-        for level, strength in ((95, 0.15), (80, 0.3)):
+        axes.plot(coming["time"], coming["mean"], color=COLOURS["model"], label="forecast", marker="o" if len(coming) == 1 else None)
+        bounded = np.isfinite(coming.drop(columns=["time", "actual"]).to_numpy(float)).all()
+        for level, strength in ((95, 0.15), (80, 0.3)) if bounded else ():
             axes.fill_between(
                 coming["time"], coming[f"lower_{level}"], coming[f"upper_{level}"], color=COLOURS["model"], alpha=strength, linewidth=0,
                 label=f"{level} % interval",
