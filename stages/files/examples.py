@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ class Examples:
 def write(folder: Path, examples: Examples) -> None:
     """Writes one `.npy` file an array, and `about.json` with the shapes and types of them all."""
     for name, array in examples.arrays.items():
-        with whole(folder / f"{name}.npy") as part:
-            np.save(part, array, allow_pickle=False)
+        with whole(folder / f"{name}.npy") as part, part.open("wb") as file:
+            # NumPy would write to a real file by itself, and not notice when a small one no longer fits on the disk.
+            np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
     shapes = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in examples.arrays.items()}
     write_json(folder / "about.json", {**examples.about, "arrays": shapes})
 
