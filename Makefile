@@ -3,18 +3,16 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-all setup lock benchmarks benchmark-windows format clean
+.PHONY: run test setup lock benchmarks benchmark-windows format clean
 
 run: setup ## Everything that is stale, from raw data to forecasts
 	dvc repro
+	@python -m stages.summarize
 
 test: setup ## Style, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -m "not slow"
-
-test-all: setup ## Also the slow tests
 	pytest
 
 setup: $(INSTALLED) ## .venv with the locked packages
