@@ -35,7 +35,6 @@ def seasonal_drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, se
     return seasonal_naive(windows, origins, starts, season) + passed * change
 
 
-# Rows of past that each needs, given the season.
 VECTORISED: dict[str, Callable[[Windows, np.ndarray, np.ndarray, int], np.ndarray]] = {
     "last_value": last_value,
     "drift": drift,
