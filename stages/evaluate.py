@@ -9,7 +9,7 @@ from stages import command, kinds
 from stages.errors import InputError
 from stages.files import examples, models, parameters, pictures, tables
 from stages.files.writing import read_json, write_json
-from stages.networks import training
+from stages.networks import recurrent, training
 
 log = logging.getLogger("reprise")
 
@@ -22,14 +22,16 @@ def main(arguments: list[str]) -> None:
     floor_folder, model_folder = Path("data/baselines") / task, Path("data/models") / task
     floors, floor_arrays = read_json(floor_folder / "scores.json"), examples.read(floor_folder).arrays
 
+    about = read_json(model_folder / "about.json")
     network = models.read(model_folder / "model.keras")
+    if about["fast"]:
+        recurrent.accelerate(network)
     try:
         scores, curves, arrays = part.evaluate(
             given.arrays, given.about, lambda batches: training.predict(network, batches), floors, floor_arrays, section
         )
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
-    about = read_json(model_folder / "about.json")
     scores["model"] |= {"parameters": about["parameters"], "epochs": about["epochs"]}
 
     folder = Path("data/evaluations") / task

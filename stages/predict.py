@@ -10,7 +10,8 @@ from pathlib import Path
 from stages import command, kinds
 from stages.errors import InputError
 from stages.files import examples, models, parameters, pictures, tables
-from stages.networks import training
+from stages.files.writing import read_json
+from stages.networks import recurrent, training
 
 log = logging.getLogger("reprise")
 
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> None:
         if given.input is not None:
             table = part.join(table, tables.read_parts(given.input, None, *ingest.columns_to_read(layout, newer=True)), layout, known.about)
         network = models.read(trained)
+        if read_json(trained.with_name("about.json"))["fast"]:
+            recurrent.accelerate(network)
         forecast = part.predict(table, known.about, known.arrays, widths, lambda batches: training.predict(network, batches))
     except InputError as error:
         raise InputError(f"task {task}{'' if given.input is None else f', {given.input}'}: {error}") from None

@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> None:
         "parameters": network.count_params(),
         "epochs": sum(len(history.epochs) for history in histories),
         "best_epochs": [history.best_epoch for history in histories],
+        "fast": section.fast,
     }
     write_json(folder / "about.json", about)
     lines = [

@@ -17,6 +17,7 @@ class Training(Section):
     average: decay, a step, of an exponential moving average of the weights that is used in place of them; null: no average.
     steps_per_call: training steps in one call of the compiled loop.
     members: networks that differ in their seed alone, and whose outputs are averaged.
+    fast: whether the recurrent layers run Reprise's own loop; Keras's otherwise.
     """
 
     cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
@@ -32,3 +33,4 @@ class Training(Section):
     average: Rate | None = None
     steps_per_call: Count = 32
     members: Count = 1
+    fast: bool = True

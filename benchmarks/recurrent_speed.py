@@ -1,0 +1,247 @@
+"""How fast the recurrent layers train and predict, beside Keras's own and PyTorch's.
+
+python -m benchmarks.recurrent_speed [--json FILE] [--repeats N] [--pytorch PYTHON]
+
+A network is recurrent layers, all steps of whose outputs go through one dense layer; a training step is forward, backward, and Adam.
+Each library runs in a process of its own. For every shape all three are built, and then measured in turn, several times over, so that
+whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop.
+PyTorch is no dependency of the project: `--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# (name, batch, steps, features, units, layers, both directions)
+SHAPES = [
+    ("32 x 24 x 8, 64 units", 32, 24, 8, 64, 1, False),
+    ("32 x 96 x 7, 64 units", 32, 96, 7, 64, 1, False),
+    ("64 x 96 x 7, 256 units", 64, 96, 7, 256, 1, False),
+    ("20 x 35 x 200, 200 units", 20, 35, 200, 200, 1, False),
+    ("32 x 48 x 16, 128 units, 2 layers", 32, 48, 16, 128, 2, False),
+    ("32 x 48 x 16, 128 units, both directions", 32, 48, 16, 128, 1, True),
+]
+CELLS = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+LIBRARIES = ("keras", "reprise", "pytorch")
+AT_LEAST = 0.4  # seconds of one measurement
+
+
+def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: bool) -> tuple[float, float]:
+    """Returns the floating point operations of the matrix products in a training step, and in a prediction."""
+    training = prediction = 0.0
+    for layer in range(layers):
+        inputs = 2 * batch * steps * (units if layer else features) * CELLS[cell] * units * (2 if both else 1)
+        recurrent = 2 * batch * steps * units * CELLS[cell] * units * (2 if both else 1)
+        training += (3 if layer else 2) * inputs + 3 * recurrent  # nobody asks for the gradient by the first layer's inputs
+        prediction += inputs + recurrent
+    return training, prediction
+
+
+def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[[int], None], Callable[[int], None]]:
+    """Returns what takes so many training steps, and what makes so many predictions, with TensorFlow."""
+    import numpy as np
+
+    from stages.networks import recurrent, training
+    from stages.networks.backend import keras, tf
+
+    batch, steps, features, units, layers, both = shape
+    training.seed_everything(0)
+    inputs = hidden = keras.Input((steps, features), name="x")
+    around = recurrent.Bidirectional if fast else keras.layers.Bidirectional
+    for _ in range(layers):
+        layer = (recurrent.FAST if fast else recurrent.PLAIN)[cell](units, return_sequences=True)
+        hidden = (around(layer) if both else layer)(hidden)
+    network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(network.trainable_variables)
+    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, None, None)
+    rng = np.random.default_rng(0)
+    chunks: dict[int, Any] = {}
+
+    def train(count: int) -> None:
+        if count not in chunks:
+            x, y = rng.normal(size=(count, batch, steps, features)), rng.normal(size=(count, batch, steps, 1))
+            tensors = {"inputs": {"x": x.astype("float32")}, "targets": y.astype("float32"), "mask": np.ones(y.shape, "float32")}
+            chunks[count] = tf.nest.map_structure(tf.constant, tensors)
+        float(run(chunks[count])[0])
+
+    forward = tf.function(lambda x: network({"x": x}, training=False))
+    example = tf.constant(rng.normal(size=(batch, steps, features)), tf.float32)
+
+    def predict(count: int) -> None:
+        for _ in range(count):
+            forward(example).numpy()
+
+    return train, predict
+
+
+def pytorch_steps(cell: str, shape: list[Any]) -> tuple[Callable[[int], None], Callable[[int], None]]:
+    """The same with PyTorch."""
+    import torch
+
+    torch.manual_seed(0)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    batch, steps, features, units, layers, both = shape
+    kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}[cell]
+    recurrent = kind(features, units, layers, batch_first=True, bidirectional=both)
+    dense = torch.nn.Linear(units * (2 if both else 1), 1)
+    optimizer = torch.optim.Adam([*recurrent.parameters(), *dense.parameters()])
+    x, y = torch.randn(batch, steps, features), torch.randn(batch, steps, 1)
+
+    def train(count: int) -> None:
+        for _ in range(count):
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(dense(recurrent(x)[0]), y).backward()
+            optimizer.step()
+
+    def predict(count: int) -> None:
+        with torch.inference_mode():
+            for _ in range(count):
+                dense(recurrent(x)[0]).numpy()
+
+    return train, predict
+
+
+def peak_of_products() -> float:
+    """Returns the floating point operations a second of a large matrix product, on all cores."""
+    from stages.networks.backend import tf
+
+    left, right = tf.random.normal((2048, 2048)), tf.random.normal((2048, 2048))
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        tf.matmul(left, right).numpy()
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times)
+
+
+def memory() -> float:
+    """Returns the largest memory that this process has held so far, in MiB (Linux)."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
+
+
+def work(library: str) -> None:
+    """One library's process: answers each line of its standard input, a JSON list, with a line."""
+    train: Callable[[int], None]
+    predict: Callable[[int], None]
+    for line in sys.stdin:
+        command, *rest = json.loads(line)
+        answer: Any = None
+        if command == "peak":
+            answer = peak_of_products()
+        elif command == "memory":
+            answer = memory()
+        elif command == "build":
+            made = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(library == "reprise", *rest)
+            train, predict = made
+            counts = {}
+            answer = []
+            for name, function in (("train", train), ("predict", predict)):
+                start = time.perf_counter()
+                function(1)
+                answer.append(time.perf_counter() - start)
+                function(1)
+                start = time.perf_counter()
+                function(1)
+                counts[name] = max(1, min(256, int(AT_LEAST / (time.perf_counter() - start))))
+                function(counts[name])
+        else:
+            function, count = {"train": train, "predict": predict}[command], counts[command]
+            start = time.perf_counter()
+            function(count)
+            answer = (time.perf_counter() - start) / count * 1000
+        print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol of this process
+
+
+class Worker:
+    def __init__(self, library: str, python: str) -> None:
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [python, "-m", "benchmarks.recurrent_speed", "--work", library]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+
+    def ask(self, *command: Any) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> float:
+    """Returns what training adds to the memory of a fresh process, in MiB."""
+    worker = Worker(library, python)
+    worker.ask("build", cell, [2, 2, 2, 2, 1, False])
+    before = worker.ask("memory")
+    worker.ask("build", cell, shape)
+    after = worker.ask("memory")
+    worker.end()
+    return after - before
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--json", type=Path)
+    arguments.add_argument("--repeats", type=int, default=7)
+    arguments.add_argument("--pytorch", default=sys.executable, help="a Python that has PyTorch")
+    arguments.add_argument("--work", choices=LIBRARIES, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.work:
+        return work(given.work)
+
+    has_pytorch = subprocess.run([given.pytorch, "-c", "import torch"], capture_output=True).returncode == 0
+    pythons = {"keras": sys.executable, "reprise": sys.executable} | ({"pytorch": given.pytorch} if has_pytorch else {})
+    workers = {library: Worker(library, python) for library, python in pythons.items()}
+    peak = workers["reprise"].ask("peak")
+    write = sys.stdout.write
+    write(f"largest matrix product: {peak / 1e9:.0f} GFLOP/s{'' if has_pytorch else '; no PyTorch found'}\n")
+    write(f"{'':52}{'ms a training step':>27}{'faster than':>18}{'':8}{'ms a prediction':>27}{'faster than':>18}\n")
+    columns = f"{'keras':>9}{'reprise':>9}{'pytorch':>9}{'keras':>9}{'pytorch':>9}"
+    write(f"{'':52}{columns}{'of peak':>8}{columns}\n")
+    cases = []
+    for cell in CELLS:
+        for name, *shape in SHAPES:
+            first = {library: worker.ask("build", cell, shape) for library, worker in workers.items()}
+            times: dict[str, dict[str, list[float]]] = {kind: {library: [] for library in workers} for kind in ("train", "predict")}
+            for _ in range(given.repeats):
+                for kind in times:
+                    for library, worker in workers.items():
+                        times[kind][library].append(worker.ask(kind))
+            medians = {kind: {library: statistics.median(found) for library, found in of.items()} for kind, of in times.items()}
+            fraction = flops(cell, *shape)[0] / medians["train"]["reprise"] * 1000 / peak
+            cases.append(
+                {"cell": cell, "shape": name, "milliseconds": medians, "of_peak": fraction, "first_call_seconds": first["reprise"]}
+            )
+            line = f"{cell + ', ' + name:52}"
+            for kind, of in medians.items():
+                line += "".join(f"{of[library]:9.2f}" if library in of else f"{'':9}" for library in LIBRARIES)
+                line += "".join(f"{of[other] / of['reprise']:9.2f}" if other in of else f"{'':9}" for other in ("keras", "pytorch"))
+                line += f"{fraction:8.0%}" if kind == "train" else ""
+            write(line + "\n")
+            sys.stdout.flush()
+    for worker in workers.values():
+        worker.end()
+    held = {}
+    for cell in CELLS:
+        shape = list(SHAPES[2][1:])
+        held[cell] = {library: memory_of(library, pythons[library], cell, shape) for library in ("keras", "reprise")}
+        write(f"{cell}, {SHAPES[2][0]}: training holds {held[cell]['keras']:.0f} MiB (keras), {held[cell]['reprise']:.0f} MiB (reprise)\n")
+    if given.json is not None:
+        found = {"peak_gflops": peak / 1e9, "cores": len(os.sched_getaffinity(0)), "cases": cases, "memory_mebibytes": held}
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

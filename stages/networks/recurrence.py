@@ -1,0 +1,340 @@
+"""The recurrences of SimpleRNN, LSTM and GRU with their gradients written out, as loops that XLA compiles.
+
+Shapes: T steps, B rows of a batch, F features, U units, G gates (1, 4, 3). Everything within a loop is time-major, so that a step is
+one piece of memory. Three things make the loops fast:
+
+- In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it.
+- The backward loop holds nothing but the gradients of the gates and one product with the transposed recurrent kernel.
+- A fused kernel reads at most one slice of an array over time; all others come as variables of the loop. With two, XLA reads the
+  step's number anew for every value, and the kernel is not vectorized.
+
+The gradients are those of back-propagation through time (Werbos, 1990), for the equations that stand in each cell's `step`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stages.networks.backend import tf
+
+# Halves of a batch run side by side, each on one core. The number is fixed, so that results do not depend on how many cores there are.
+PARTS = 2
+
+# What an activation's derivative is, given the activation's value.
+ACTIVATIONS = {
+    "linear": (lambda a: a, tf.ones_like),
+    "relu": (tf.nn.relu, lambda y: tf.cast(y > 0, y.dtype)),
+    "sigmoid": (tf.sigmoid, lambda y: y * (1 - y)),
+    "tanh": (tf.tanh, lambda y: 1 - y * y),
+}
+
+
+@dataclass(frozen=True)
+class SimpleRNN:
+    """h' = activation(z + h R), z = x W + b (Elman, 1990)."""
+
+    activation: str
+    recurrent_activation: str = "sigmoid"
+    gates = 1
+    states = 1
+
+    def step(self, z: Any, inner: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+        """Returns the gates' values (B, G U), the new states, and what else `back` needs."""
+        h = ACTIVATIONS[self.activation][0](z + inner)
+        return h, (h,), ()
+
+    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+        """Returns, of the loss, the gradients by `inner` and by `z` (None: the same), and by the states other than through `inner`."""
+        return d[0] * ACTIVATIONS[self.activation][1](gates), None, (None,)
+
+
+@dataclass(frozen=True)
+class LSTM:
+    """i, f, o = sigmoid, g = tanh of the parts of z + h R; c' = f c + i g; h' = o tanh(c') (Hochreiter and Schmidhuber, 1997)."""
+
+    activation: str
+    recurrent_activation: str = "sigmoid"
+    gates = 4
+    states = 2
+
+    def step(self, z: Any, inner: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+        activate, squash = ACTIVATIONS[self.activation][0], ACTIVATIONS[self.recurrent_activation][0]
+        total = z + inner
+        if (self.activation, self.recurrent_activation) == ("tanh", "sigmoid"):
+            # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2: so all four gates are one kernel that writes into one array.
+            scale = np.repeat([0.5, 0.5, 1.0, 0.5], states[0].shape[1]).astype(z.dtype.as_numpy_dtype)
+            gates = scale * tf.tanh(scale * total) + (1 - scale) * (scale < 1)
+        else:
+            i, f, g, o = tf.split(total, 4, 1)
+            gates = tf.concat([squash(i), squash(f), activate(g), squash(o)], 1)
+        i, f, g, o = tf.split(gates, 4, 1)
+        c = f * states[1] + i * g
+        return gates, (o * activate(c), c), ()
+
+    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+        slope, squashed = ACTIVATIONS[self.activation][1], ACTIVATIONS[self.recurrent_activation][1]
+        i, f, g, o = tf.split(gates, 4, 1)
+        activated = ACTIVATIONS[self.activation][0](after[1])
+        dc = d[1] + d[0] * o * slope(activated)
+        inner = [dc * g * squashed(i), dc * before[1] * squashed(f), dc * i * slope(g), d[0] * activated * squashed(o)]
+        return tf.concat(inner, 1), None, (None, dc * f)
+
+
+@dataclass(frozen=True)
+class GRU:
+    """u, r = sigmoid of the parts of z + inner; n = tanh(z_n + r inner_n); h' = u h + (1 - u) n; inner = h R + b' (Cho et al., 2014).
+
+    With the reset gate after the product (`reset_after`), as in cuDNN.
+    """
+
+    activation: str
+    recurrent_activation: str = "sigmoid"
+    gates = 3
+    states = 1
+
+    def step(self, z: Any, inner: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+        units = states[0].shape[1]
+        both = ACTIVATIONS[self.recurrent_activation][0](z[:, : 2 * units] + inner[:, : 2 * units])
+        u, r = tf.split(both, 2, 1)
+        n = ACTIVATIONS[self.activation][0](z[:, 2 * units :] + r * inner[:, 2 * units :])
+        return tf.concat([both, n], 1), (u * states[0] + (1 - u) * n,), (inner[:, 2 * units :],)
+
+    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+        squashed = ACTIVATIONS[self.recurrent_activation][1]
+        u, r, n = tf.split(gates, 3, 1)
+        dn = d[0] * (1 - u) * ACTIVATIONS[self.activation][1](n)
+        du, dr = d[0] * (before[0] - n) * squashed(u), dn * kept[0] * squashed(r)
+        return tf.concat([du, dr, dn * r], 1), dn, (d[0] * u,)
+
+
+@tf.function(autograph=False)
+def run(
+    cell: Any, inputs: Any, states: list[Any], weights: tuple[Any, ...], mask: Any, dropped: Any, training: bool, sequences: bool
+) -> Any:
+    """Returns the outputs (B, T, U), or without `sequences` None, and the list of last states, (B, U) each.
+
+    Args:
+        inputs: (B, T, F); without an input kernel (B, T, G U), what the gates take from the inputs.
+        weights: input kernel (F, G U) or None, recurrent kernel (U, G U), bias (G U,) of the inputs and of the recurrence or None.
+        mask: (B, T), False where a step leaves the states as they are; or None.
+        dropped: (G, B, U), the factors of the recurrent dropout for each gate; or None.
+        training: whether the forward loop keeps what the backward one needs. Gradients are right without it too, but cost one more
+            forward loop.
+    """
+    known = inputs.shape[:2]
+    rows, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
+    size, length = _whole(inputs.shape[0], rows, PARTS), _whole(inputs.shape[1], steps, 1)
+    if length is not steps and mask is None:
+        mask = tf.ones([rows, steps], tf.bool)
+    more, later = size - rows, length - steps
+
+    def padded(array: Any, rows_axis: int, *time: int) -> Any:
+        ends = [[0, more if axis == rows_axis else later if axis in time else 0] for axis in range(len(array.shape))]
+        return tf.pad(array, ends)
+
+    if size is not rows or length is not steps:
+        inputs, states = padded(inputs, 0, 1), [padded(state, 0) for state in states]
+        mask = mask if mask is None else padded(mask, 0, 1)
+        dropped = dropped if dropped is None else padded(dropped, 1)
+    one = inputs.shape[0] is not None and inputs.shape[0] < 2 * PARTS
+    parts = 1 if one else PARTS
+
+    def split(array: Any, axis: int = 0) -> list[Any]:
+        return [None] * parts if array is None else tf.split(array, parts, axis)
+
+    pieces = zip(split(inputs), zip(*map(split, states), strict=True), split(mask), split(dropped, 1), strict=True)
+    done = [_piece(cell, *piece, weights, training, sequences) for piece in pieces]
+    joined: list[Any] = [None if of[0] is None else tf.concat(of, 0) for of in zip(*done, strict=True)]
+    outputs, last = joined[0], joined[1:]
+    if size is not rows or length is not steps:
+        outputs, last = None if outputs is None else outputs[:rows, :steps], [state[:rows] for state in last]
+    # What is known when the graph is made stays known for the next layer.
+    return None if outputs is None else tf.ensure_shape(outputs, [*known, states[0].shape[1]]), last
+
+
+def _whole(known: int | None, size: Any, multiple: int) -> Any:
+    """Returns the size to which an axis is padded.
+
+    A size that is known when the graph is made is kept (made even, where there are two parts). Of one that is not, there may be
+    many, and each would be compiled anew: it goes up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
+    """
+    if known is not None:
+        return size if known % multiple == 0 or known < 2 * multiple else tf.constant(known + known % multiple)
+    exponent = tf.floor(tf.math.log(tf.cast(tf.maximum(size, 1), tf.float64)) / np.log(2) + 1e-9)
+    power = tf.cast(tf.round(2.0**exponent), tf.int32)
+    middle = power + power // 2
+    whole = tf.where(size <= power, power, tf.where(size <= middle, middle, 2 * power))
+    return (whole + multiple - 1) // multiple * multiple
+
+
+def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights: Any, training: bool, sequences: bool) -> tuple[Any, ...]:
+    """One part of a batch: `run`'s outputs and states, with the gradient that is written out."""
+    kernel, recurrent, bias, recurrent_bias = weights
+    present = [array is not None for array in (kernel, bias, recurrent_bias)]
+
+    @tf.custom_gradient
+    def function(inputs: Any, states: Any, recurrent: Any, *rest: Any) -> Any:
+        given = iter(rest)
+        kernel, bias, recurrent_bias = (next(given) if there else None for there in present)
+        taken = (inputs, states, kernel, recurrent, bias, recurrent_bias, mask, dropped)
+        outputs, last, kept = _forward(cell, *taken, training, sequences)
+
+        def gradient(*upstream: Any) -> Any:
+            saved = kept if training else _forward(cell, *taken, True, sequences)[2]
+            d = list(upstream)
+            d_outputs = d.pop(0) if sequences else None
+            d_states, d_recurrent, d_rest, dz = _backward(
+                cell, d_outputs, d, last, saved, inputs, kernel, recurrent, mask, dropped, present
+            )
+            # Apart from the compiled loop, so that it falls away where nobody needs it.
+            d_inputs = tf.transpose(dz if kernel is None else tf.tensordot(dz, kernel, [[2], [1]]), [1, 0, 2])
+            return d_inputs, d_states, d_recurrent, *d_rest
+
+        return ((outputs,) if sequences else ()) + tuple(last), gradient
+
+    found = function(inputs, list(states), recurrent, *(array for array in (kernel, bias, recurrent_bias) if array is not None))
+    return tuple(found) if sequences else (None, *found)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _forward(
+    cell: Any,
+    inputs: Any,
+    states: list[Any],
+    kernel: Any,
+    recurrent: Any,
+    bias: Any,
+    recurrent_bias: Any,
+    mask: Any,
+    dropped: Any,
+    training: bool,
+    sequences: bool,
+) -> tuple[Any, list[Any], list[Any]]:
+    """Returns the outputs (B, T, U), the last states, and for the backward loop, all (T, B, ...): gates, states before, what else."""
+    steps, units = tf.shape(inputs)[1], recurrent.shape[0]
+    by_time = tf.transpose(inputs, [1, 0, 2])
+    of_step = None if mask is None else _over_time(tf.transpose(mask)[:, :, None])
+    if training:
+        # A step's gates overwrite what they were computed from.
+        by_time = by_time if kernel is None else tf.tensordot(by_time, kernel, 1)
+        arrays = [_over_time(by_time), *(_empty(steps, state) for state in states)]
+        arrays += [_empty(steps, states[0])] * (cell.gates == 3)
+    else:
+        arrays = [_empty(steps, states[0])] * sequences
+    of_input = _over_time(by_time)
+
+    def body(t: Any, now: Any, states: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
+        # Where nothing is kept, a step's own small product costs less than the way of a large one's result through memory.
+        z = arrays[0].read(t) if training else now[0] if kernel is None else tf.matmul(now[0], kernel)
+        inner = _gates(states[0], recurrent, dropped)
+        inner = inner if recurrent_bias is None else inner + recurrent_bias
+        gates, after, kept = cell.step(z if bias is None else z + bias, inner, states)
+        if of_step is not None:
+            after = tuple(tf.where(of_step.read(t), new, old) for new, old in zip(after, states, strict=True))
+        writes = (gates, *states, *kept) if training else (after[0],)
+        arrays = tuple(array.write(t, value) for array, value in zip(arrays, writes, strict=False))
+        return t + 1, () if training else (of_input.read(tf.minimum(t + 1, steps - 1)),), after, arrays
+
+    first = () if training else (of_input.read(0),)
+    _, _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, first, tuple(states), tuple(arrays)))
+    outputs = None
+    if sequences:
+        hidden = tf.concat([arrays[1].stack()[1:], last[0][None]], 0) if training else arrays[0].stack()
+        outputs = tf.transpose(tf.ensure_shape(hidden, [None, None, units]), [1, 0, 2])
+    return outputs, list(last), [array.stack() for array in arrays] if training else []
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _backward(
+    cell: Any,
+    d_outputs: Any,
+    d_states: list[Any],
+    last: list[Any],
+    saved: list[Any],
+    inputs: Any,
+    kernel: Any,
+    recurrent: Any,
+    mask: Any,
+    dropped: Any,
+    present: list[bool],
+) -> tuple[list[Any], Any, list[Any], Any]:
+    """Returns the gradients by the first states, the recurrent kernel, the weights that are there, and by z (T, B, G U)."""
+    steps, units = tf.shape(inputs)[1], recurrent.shape[0]
+    arrays = [_over_time(array) for array in saved]
+    masks = () if mask is None else (_over_time(tf.transpose(mask)[:, :, None]),)
+    transposed = tf.transpose(recurrent)
+    own = cell.gates == 3  # the gradient by z is not that by the product with the states
+    written = [_empty(steps, saved[0][0])] + [_empty(steps, last[0])] * own
+    if d_outputs is not None:
+        d_outputs = tf.transpose(d_outputs, [1, 0, 2])
+        d_states = [d_states[0] + d_outputs[-1], *d_states[1:]]
+        before_first = _over_time(tf.concat([tf.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0))
+
+    def body(t: Any, d: tuple[Any, ...], after: Any, now: Any, here: Any, written: tuple[Any, ...]) -> Any:
+        before, kept = now[1 : 1 + cell.states], now[1 + cell.states :]
+        d_inner, d_own, direct = cell.back(now[0], before, after, kept, d)
+        for there in here:
+            d_inner = tf.where(there, d_inner, tf.zeros_like(d_inner))
+            d_own = None if d_own is None else tf.where(there, d_own, tf.zeros_like(d_own))
+            direct = tuple(tf.where(there, tf.zeros_like(of) if new is None else new, of) for new, of in zip(direct, d, strict=True))
+        d_hidden = _states(d_inner, transposed, dropped)
+        d_hidden = d_hidden if direct[0] is None else d_hidden + direct[0]
+        if d_outputs is not None:
+            d_hidden += before_first.read(t)
+        written = tuple(array.write(t, of) for array, of in zip(written, (d_inner, d_own), strict=False))
+        u = tf.maximum(t - 1, 0)
+        following = tuple(array.read(u) for array in arrays)
+        return t - 1, (d_hidden, *direct[1:]), before, following, tuple(array.read(u) for array in masks), written
+
+    end = steps - 1
+    now, here = (tuple(array.read(end) for array in of) for of in (arrays, masks))
+    start = (end, tuple(d_states), tuple(last), now, here, tuple(written))
+    _, d_states, _, _, _, written = tf.while_loop(lambda t, *_: t >= 0, body, start)
+
+    d_inner = tf.reshape(written[0].stack(), [-1, cell.gates * units])
+    hidden = saved[1]
+    columns = [] if kernel is None else [tf.reshape(tf.transpose(inputs, [1, 0, 2]), [-1, kernel.shape[0]])]
+    columns += [tf.ones_like(d_inner[:, :1])]
+    if dropped is None:
+        # The gradients of all weights are one product.
+        left = tf.concat([tf.reshape(hidden, [-1, units]), *columns], 1)
+        found = tf.matmul(left, d_inner, transpose_a=True)
+        d_recurrent, found = found[:units], found[units:]
+    else:
+        parts = zip(tf.unstack(dropped), tf.split(d_inner, cell.gates, 1), strict=True)
+        factors = [tf.matmul(tf.reshape(hidden * factor, [-1, units]), part, transpose_a=True) for factor, part in parts]
+        d_recurrent, found = tf.concat(factors, 1), tf.matmul(tf.concat(columns, 1), d_inner, transpose_a=True)
+    d_recurrent_bias, dz = found[-1], written[0].stack()
+    if own:
+        d_own = written[1].stack()
+        new = tf.matmul(tf.concat(columns, 1), tf.reshape(d_own, [-1, units]), transpose_a=True)
+        found = tf.concat([found[:, : 2 * units], new], 1)
+        dz = tf.concat([dz[:, :, : 2 * units], d_own], 2)
+    rest = [of for of, there in zip((found[:-1], found[-1], d_recurrent_bias), present, strict=True) if there]
+    return list(d_states), d_recurrent, rest, dz
+
+
+def _gates(hidden: Any, recurrent: Any, dropped: Any) -> Any:
+    """Returns h R (B, G U), each gate with its own dropout of h."""
+    if dropped is None:
+        return tf.matmul(hidden, recurrent)
+    parts = tf.split(recurrent, dropped.shape[0], 1)
+    return tf.concat([tf.matmul(hidden * factor, part) for factor, part in zip(tf.unstack(dropped), parts, strict=True)], 1)
+
+
+def _states(d_inner: Any, transposed: Any, dropped: Any) -> Any:
+    """Returns the gradient by h (B, U) of h R."""
+    if dropped is None:
+        return tf.matmul(d_inner, transposed)
+    gates = dropped.shape[0]
+    pieces = zip(tf.unstack(dropped), tf.split(d_inner, gates, 1), tf.split(transposed, gates, 0), strict=True)
+    return tf.add_n([tf.matmul(of, part) * factor for factor, of, part in pieces])
+
+
+def _over_time(array: Any) -> Any:
+    return tf.TensorArray(array.dtype, tf.shape(array)[0], clear_after_read=False, element_shape=array.shape[1:]).unstack(array)
+
+
+def _empty(steps: Any, like: Any) -> Any:
+    return tf.TensorArray(like.dtype, steps, clear_after_read=False, element_shape=like.shape)
