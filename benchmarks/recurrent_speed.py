@@ -71,7 +71,7 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[
             x, y = rng.normal(size=(count, batch, steps, features)), rng.normal(size=(count, batch, steps, 1))
             tensors = {"inputs": {"x": x.astype("float32")}, "targets": y.astype("float32"), "mask": np.ones(y.shape, "float32")}
             chunks[count] = tf.nest.map_structure(tf.constant, tensors)
-        float(run(chunks[count])[0])
+        float(run(chunks[count], [])[0])
 
     forward = tf.function(lambda x: network({"x": x}, training=False))
     example = tf.constant(rng.normal(size=(batch, steps, features)), tf.float32)

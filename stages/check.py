@@ -10,7 +10,7 @@ from stages.files import parameters, sources
 from stages.files.writing import write_text
 from stages.sections import Section
 
-TOP = ("seed", "sources", "scale_and_window", "tasks")
+TOP = ("seed", "sources", *dict.fromkeys(kinds.PREPARED_BY.values()), "tasks")
 SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
 
 
@@ -34,7 +34,8 @@ def check(content: dict[str, Any]) -> None:
     faults += [f"{parameters.PATH}: {key} is not a known key; expected one of {', '.join(TOP)}" for key in content if key not in TOP]
     attempt(content.get("seed"), int, "seed")
     attempt(content.get("sources"), dict[str, dict[str, Any]], "sources")
-    attempt(content.get("scale_and_window"), list[str], "scale_and_window")
+    for preparing in set(kinds.PREPARED_BY.values()):
+        attempt(content.get(preparing), list[str], preparing)
     attempt(content.get("tasks"), dict[str, dict[str, Any]], "tasks")
     if faults:
         raise InputError("\n".join(faults))
@@ -45,9 +46,12 @@ def check(content: dict[str, Any]) -> None:
             faults.append(str(error))
     for name, entry in content["tasks"].items():
         faults += _faults_of_task(name, entry, content, attempt)
-    for name in content["scale_and_window"]:
-        if name not in content["tasks"]:
-            faults.append(f"{parameters.PATH}: scale_and_window: expected names of tasks, received {name!r}")
+    for preparing in sorted(set(kinds.PREPARED_BY.values())):
+        of_kinds = [kind for kind, stage in kinds.PREPARED_BY.items() if stage == preparing]
+        for name in content[preparing]:
+            if (content["tasks"].get(name) or {}).get("kind") not in of_kinds:
+                expected = f"names of tasks of the kind {' or '.join(of_kinds)}"
+                faults.append(f"{parameters.PATH}: {preparing}: expected {expected}, received {name!r}")
     if faults:
         raise InputError("\n".join(faults))
 

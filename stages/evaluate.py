@@ -1,6 +1,7 @@
 """Model, test examples and floors -> data/evaluations/TASK and plots: every score beside its baselines."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -28,20 +29,21 @@ def main(arguments: list[str]) -> None:
         recurrent.accelerate(network)
     try:
         scores, curves, arrays = part.evaluate(
-            given.arrays, given.about, lambda batches: training.predict(network, batches), floors, floor_arrays, section
+            given.arrays, given.about, lambda *of: training.predict(network, *of), floors, floor_arrays, section
         )
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
     scores["model"] |= {"parameters": about["parameters"], "epochs": about["epochs"]}
 
     folder = Path("data/evaluations") / task
-    examples.write(folder, examples.Examples(arrays, {"score": section.score}))
+    examples.write(folder, examples.Examples(arrays, {"score": section.score, "direction": "lower"}))
     write_json(folder / "scores.json", scores)
     plots = Path("data/plots") / task
-    tables.write_csv(plots / "error_by_horizon.csv", curves)
+    tables.write_csv(plots / "curve.csv", curves)
     curve = pd.read_csv(plots / "learning_curve.csv")
     pictures.learning_curve(plots / "learning_curve.png", curve, about["best_epochs"], f"{task}: loss by epoch")
-    pictures.by_horizon(plots / "error_by_horizon.png", curves, f"{task}: error on the test split, by steps ahead")
+    drawn = asdict(part.CURVE)
+    pictures.curve(plots / "curve.png", curves, **drawn | {"title": f"{task}: {drawn['title']}"})
     log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages import command, kinds
 from stages.errors import InputError
-from stages.files import parameters, tables
+from stages.files import parameters, readers, sources, tables
 from stages.files.writing import write_json
 
 log = logging.getLogger("reprise")
@@ -17,12 +17,13 @@ def main(arguments: list[str]) -> None:
     section = parameters.section(task, "ingest", part.Parameters)
     source = Path(section.file)
     try:
-        table, about = part.ingest(tables.read_parts(source, section.parts, *part.columns_to_read(section)), section)
+        parts = readers.READERS[part.READS](source, section.parts, *part.columns_to_read(section))
+        table, about = part.ingest(parts, section)
     except InputError as error:
         raise InputError(f"task {task}, {source}: {error}") from None
     folder = Path("data/ingested") / task
     tables.write(folder / "table.parquet", table)
-    write_json(folder / "about.json", about)
+    write_json(folder / "about.json", {"sha256": sources.sha256_of(source), **about})
     log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items()))
 
 

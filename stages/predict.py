@@ -1,55 +1,73 @@
-"""Model and last known rows -> data/predictions/TASK: what comes next.
+"""Model and what is known -> data/predictions/TASK: the future of a series, the continuation of a text.
 
-With --input it forecasts from newer rows, laid out as the task's raw file, without retraining:
-python -m stages.predict carbon_dioxide --input newer.csv --output forecast.csv
+What can be asked of a trained model on the command line, without retraining, is the kind's: python -m stages.predict TASK --help
 """
 
+import argparse
 import logging
+import sys
 from pathlib import Path
 
 from stages import command, kinds
 from stages.errors import InputError
-from stages.files import examples, models, parameters, pictures, tables
-from stages.files.writing import read_json
-from stages.networks import recurrent, training
+from stages.files import examples, models, parameters, pictures, readers, tables
+from stages.files.writing import read_json, write_text
+from stages.networks import recurrent
 
 log = logging.getLogger("reprise")
+
+DRAWINGS = {"forecast": pictures.forecast, "bars": pictures.bars}
 
 
 def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__)
-    parser.add_argument("--input", type=Path, help="newer rows, laid out as the task's raw file")
-    parser.add_argument("--output", type=Path, help="the CSV file to write the forecast to")
+    # The first word says which further ones there are.
+    task = next((word for word in arguments if not word.startswith("-")), None)
+    part = None
+    if task is not None:
+        part = kinds.part(parameters.kind(task), "predict")
+        part.arguments(parser)
     given = parser.parse_args(arguments)
-    if (given.input is None) != (given.output is None):
-        raise InputError("expected both --input and --output, or neither, received one of them")
-    task, kind = given.task, parameters.kind(given.task)
-    part, ingest = kinds.part(kind, "predict"), kinds.part(kind, "ingest")
+    assert part is not None
+    run(given.task, part, given)
+
+
+def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
+    ingest = kinds.part(parameters.kind(task), "ingest")
     section = parameters.section(task, "predict", part.Parameters)
     layout = parameters.section(task, "ingest", ingest.Parameters)
     trained = Path("data/models") / task / "model.keras"
     if not trained.exists():
         raise InputError(f"expected a trained model at {trained}, found none: run `dvc repro` or `dvc pull`")
-    known = examples.read(Path("data/examples") / task)
-    widths = examples.read(Path("data/evaluations") / task).arrays["half_widths"]
-    table = tables.read(Path("data/ingested") / task / "table.parquet")
+    prepared = Path("data/examples") / task
+    known = kinds.Known(
+        examples=examples.read(prepared),
+        fitted=examples.read(Path("data/evaluations") / task).arrays,
+        layout=layout,
+        table=lambda: tables.read(Path("data/ingested") / task / "table.parquet"),
+        raw=lambda path: readers.READERS[ingest.READS](path, None, *ingest.columns_to_read(layout, newer=True)),
+        text=lambda name: (prepared / name).read_text(encoding="utf-8"),
+        checked=lambda value, model: parameters.validated(value, model, f"tasks.{task}.predict"),
+    )
+    network = models.read(trained)
+    if read_json(trained.with_name("about.json"))["fast"]:
+        recurrent.accelerate(network)
     try:
-        if given.input is not None:
-            table = part.join(table, tables.read_parts(given.input, None, *ingest.columns_to_read(layout, newer=True)), layout, known.about)
-        network = models.read(trained)
-        if read_json(trained.with_name("about.json"))["fast"]:
-            recurrent.accelerate(network)
-        forecast = part.predict(table, known.about, known.arrays, widths, lambda batches: training.predict(network, batches))
+        found = part.predict(known, network, section, given)
     except InputError as error:
-        raise InputError(f"task {task}{'' if given.input is None else f', {given.input}'}: {error}") from None
-    folder = Path("data/predictions") / task
-    tables.write_csv(given.output or folder / "forecast.csv", forecast)
-    if given.output is None:
-        plots = Path("data/plots") / task
-        title, rows = part.plot(table, forecast, section.history)
-        tables.write_csv(plots / "forecast.csv", rows)
-        pictures.forecast(plots / "forecast.png", rows, f"{task}: {title}, forecast")
-    log.info("%s: forecast to %s", task, forecast["time"].iloc[-1])
+        raise InputError(f"task {task}: {error}") from None
+    if found.asked is not None:
+        if given.output is None:
+            sys.stdout.write(found.said)
+        else:
+            write_text(given.output, found.asked)
+        return
+    for name, content in found.files.items():
+        write_text(Path("data/predictions") / task / name, content)
+    plots = Path("data/plots") / task
+    tables.write_csv(plots / "prediction.csv", found.rows)
+    DRAWINGS[part.DRAWN](plots / "prediction.png", found.rows, f"{task}: {found.title}")
+    log.info("%s: %s", task, found.title)
 
 
 if __name__ == "__main__":

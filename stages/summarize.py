@@ -15,14 +15,15 @@ DIGITS = 5
 
 def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
-    summary = {}
+    summary, directions = {}, {}
     for task in parameters.read_all()["tasks"]:
         folder = Path("data/evaluations") / task
-        scores, score = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")["score"]
+        scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
         write_json(Path("data/metrics") / f"{task}.json", scores)
-        summary[task] = headline(scores, score)
+        summary[task] = headline(scores, about["score"])
+        directions[task] = about["direction"]
     write_json(Path("data/metrics/summary.json"), summary)
-    for line in table(summary):
+    for line in table(summary, directions):
         log.info(line)
 
 
@@ -46,13 +47,15 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def table(summary: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the lines of a table: a task a line."""
-    lines = [f"{'task':<20} {'score':<12} {'network':>10} {'baseline':>10} {'skill':>10}  best baseline"]
+def table(summary: dict[str, dict[str, Any]], directions: dict[str, str]) -> list[str]:
+    """Returns the lines of a table: a task a line, with what is better of its score."""
+    lines = [f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} {'skill':>10}  best baseline"]
     for task, entry in summary.items():
         score, best = next(iter(entry)), entry["best_baseline"]
         skill = "" if entry["skill"] is None else f"{entry['skill']:.4g}"
-        lines.append(f"{task:<20} {score:<12} {entry[score]:>10.4g} {entry[f'{best}_{score}']:>10.4g} {skill:>10}  {best}")
+        lines.append(
+            f"{task:<20} {score:<20} {directions[task]:<7} {entry[score]:>10.4g} {entry[f'{best}_{score}']:>10.4g} {skill:>10}  {best}"
+        )
     return lines
 
 

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     seed = parameters.seed()
     given = examples.read(Path("data/examples") / task)
 
-    train, validation = (part.batches(given.arrays, given.about, split) for split in ("train", "validation"))
+    train, validation = (part.batches(given.arrays, given.about, split, section) for split in ("train", "validation"))
     started = time.perf_counter()
     networks, histories = [], []
     try:

@@ -16,6 +16,7 @@ seed: 3
 sources:
   hourly: {file: hourly.csv, generator: seasonal, rows: 500}
 scale_and_window: [small, own]
+tokenize_text: []
 tasks:
   small:
     kind: forecasting

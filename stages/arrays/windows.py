@@ -57,6 +57,7 @@ class Windows:
     stride: int
     inputs: list[int]
     targets: list[int]
+    streams = None  # a window needs no other
 
     @cached_property
     def _ends(self) -> np.ndarray:

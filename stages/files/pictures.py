@@ -56,20 +56,35 @@ def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], titl
     _draw(path, title, draw)
 
 
-def by_horizon(path: Path, errors: pd.DataFrame, title: str) -> None:
-    """Draws the column `mae` over `horizon` for each `method`; the network is `model`."""
+def curve(path: Path, table: pd.DataFrame, x: str, y: str, x_label: str, y_label: str, logarithmic: bool, title: str) -> None:
+    """Draws the column `y` over `x` for each `method`; the network is `model`."""
 
     def draw(axes: Any) -> None:
         axes.set_prop_cycle(color=CYCLE)
-        for method, rows in errors.groupby("method", sort=False):
+        for method, rows in table.groupby("method", sort=False):
             strong = {"color": COLOURS["model"], "linewidth": 2, "zorder": 3} if method == "model" else {"linewidth": 1}
-            axes.plot(rows["horizon"], rows["mae"], label="network" if method == "model" else method, **strong)
-        _logarithmic(axes)
-        axes.set_xlabel("steps ahead")
-        axes.set_ylabel("MAE")
+            axes.plot(rows[x], rows[y], label="network" if method == "model" else method, **strong)
+        if logarithmic:
+            _logarithmic(axes)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
     _draw(path, title, draw)
+
+
+def bars(path: Path, rows: pd.DataFrame, title: str) -> None:
+    """Draws the `probability` of each `token` for the first `prompt`."""
+
+    def draw(axes: Any) -> None:
+        first = rows[rows["prompt"] == rows["prompt"].iloc[0]].iloc[::-1]
+        places = np.arange(len(first))
+        axes.barh(places, first["probability"], color=COLOURS["model"])
+        # A dollar sign would start a formula.
+        axes.set_yticks(places, [token.replace("$", r"\$") for token in first["token"]])
+        axes.set_xlabel("probability of the next token")
+
+    _draw(path, title.replace("$", r"\$"), draw)
 
 
 def forecast(path: Path, rows: pd.DataFrame, title: str) -> None:

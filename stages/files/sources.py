@@ -1,12 +1,16 @@
 """Raw files that are made or fetched: from a URL or its mirror, from an installed package, or by a seeded generator."""
 
+import ast
 import hashlib
+import json
 import logging
 import os
 import shutil
+import tarfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +20,7 @@ from tqdm import tqdm
 
 from stages.arrays import generators
 from stages.errors import InputError
-from stages.files.writing import whole
+from stages.files.writing import whole, write_text
 from stages.sections import Count, Name, Section
 
 log = logging.getLogger("reprise")
@@ -32,12 +36,40 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 class Download(Section):
-    """A file at a URL, as the bytes of `sha256`. `mirror_file` is its name in a mirror, where the URL does not end in it."""
+    """A file at a URL, as the bytes of `sha256`.
+
+    member: the file's path in the archive (tar, also compressed) that the URL gives; null: the URL gives the file.
+    mirror_file: the file's name in a mirror, where neither the member nor the URL end in it.
+    """
 
     file: FileName
     url: Annotated[str, Field(pattern=r"^(https?|file)://")]
     sha256: Sha256
+    member: Name | None = None
     mirror_file: FileName | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name in a mirror."""
+        return self.mirror_file or (self.member or self.url).rsplit("/", 1)[-1]
+
+
+class Written(Section):
+    """A text that stands in `params.yaml` itself, line by line."""
+
+    file: FileName
+    lines: Annotated[list[Name], Field(min_length=1)]
+
+
+class Docstrings(Section):
+    """The docstrings of an installed package's modules, classes and functions as JSON lines of `module` and `text`; its tests left out.
+
+    They are read from its source files; nothing of it is run.
+    """
+
+    file: FileName
+    docstrings: Name
+    sha256: Sha256
 
 
 class Folder(Section):
@@ -64,8 +96,15 @@ class Generated(Section):
     rows: Count
 
 
-Source = Download | Folder | Packaged | Generated
-MODELS: dict[str, type[Section]] = {"url": Download, "parts": Folder, "package": Packaged, "generator": Generated}
+Source = Download | Folder | Packaged | Generated | Written | Docstrings
+MODELS: dict[str, type[Section]] = {
+    "url": Download,
+    "parts": Folder,
+    "package": Packaged,
+    "generator": Generated,
+    "lines": Written,
+    "docstrings": Docstrings,
+}
 
 
 def model_of(source: object, where: str) -> type[Section]:
@@ -89,6 +128,12 @@ def fetch(source: Source, seed: int) -> Path:
             with whole(target) as part:
                 shutil.copyfile(_in_package(source), part)
                 _check(part, source.sha256, f"{source.path} of the package {source.package}")
+        case Written():
+            write_text(target, "".join(line + "\n" for line in source.lines))
+        case Docstrings():
+            with whole(target) as part:
+                part.write_text("".join(_docstrings(_folder_of(source.docstrings))), encoding="utf-8")
+                _check(part, source.sha256, f"the docstrings of the package {source.docstrings}")
         case Generated():
             with whole(target) as part:
                 generators.GENERATORS[source.generator](source.rows, seed).to_csv(part, index=False, lineterminator="\n")
@@ -96,6 +141,11 @@ def fetch(source: Source, seed: int) -> Path:
 
 
 def sha256_of(path: Path) -> str:
+    """Returns the sum of a file; of a folder, that of its files' names and sums."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = "".join(f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -109,12 +159,30 @@ def _check(path: Path, expected: str, what: str) -> None:
         )
 
 
-def _in_package(source: Packaged) -> Path:
+def _folder_of(package: str) -> Path:
     # The module's spec gives its folder without running the package's code.
-    spec = find_spec(source.package) if "." not in source.package else None
+    spec = find_spec(package) if "." not in package else None
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"expected the installed package {source.package!r}, found none: run `make setup`")
-    path = Path(spec.submodule_search_locations[0]) / source.path
+        raise InputError(f"expected the installed package {package!r}, found none: run `make setup`")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _docstrings(folder: Path) -> Iterator[str]:
+    """Yields a JSON line for each docstring, file by file in the order of their names, each file's in the order of their lines."""
+    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
+        name = path.relative_to(folder)
+        if "tests" in name.parts or path.name.startswith("test_"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+        for node in sorted(nodes, key=lambda node: getattr(node, "lineno", 0)):
+            text = ast.get_docstring(node)
+            if text:
+                yield json.dumps({"module": name.as_posix(), "text": text}, ensure_ascii=False) + "\n"
+
+
+def _in_package(source: Packaged) -> Path:
+    path = _folder_of(source.package) / source.path
     if not path.is_file():
         raise InputError(f"expected the file {source.path!r} in the package {source.package!r}, found none")
     return path
@@ -124,10 +192,11 @@ def _download(source: Download, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     mirror = os.environ.get(MIRROR)
     if mirror:
-        name = source.mirror_file or source.url.rsplit("/", 1)[-1]
-        found = sorted(Path(mirror).rglob(name)) if Path(mirror).is_dir() else []
+        found = sorted(Path(mirror).rglob(source.name)) if Path(mirror).is_dir() else []
         if not found:
-            raise InputError(f"expected {name} in the mirror {mirror} (the variable {MIRROR}), found none; unset it to use {source.url}")
+            raise InputError(
+                f"expected {source.name} in the mirror {mirror} (the variable {MIRROR}), found none; unset it to use {source.url}"
+            )
         with whole(target) as part:
             shutil.copyfile(found[0], part)
             _check(part, source.sha256, str(found[0]))
@@ -143,16 +212,34 @@ def _download(source: Download, target: Path) -> None:
             if permanent or attempt == ATTEMPTS:
                 raise InputError(
                     f"expected an answer of {source.url}, received {error} at attempt {attempt}. Run again to resume, or set "
-                    f"{MIRROR} to a folder that holds {source.mirror_file or source.url.rsplit('/', 1)[-1]}"
+                    f"{MIRROR} to a folder that holds {source.name}"
                 ) from None
             log.warning("%s: %s; attempt %d of %d follows", source.url, error, attempt + 1, ATTEMPTS)
             time.sleep(min(2.0**attempt, 30.0) * float(os.environ.get("REPRISE_RETRY_SCALE", "1")))
     try:
-        _check(part, source.sha256, source.url)
-    except InputError:
-        part.unlink()
-        raise
-    part.replace(target)
+        if source.member is None:
+            _check(part, source.sha256, source.url)
+            part.replace(target)
+        else:
+            with whole(target) as unpacked:
+                _unpack(part, source.member, unpacked, source.url)
+                _check(unpacked, source.sha256, f"{source.member} of {source.url}")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _unpack(archive: Path, member: str, target: Path, url: str) -> None:
+    """Writes one file of a tar archive to `target`. Nothing else is unpacked, so no path of the archive is ever used."""
+    try:
+        with tarfile.open(archive) as opened:
+            names = {name.removeprefix("./"): name for name in opened.getnames()}
+            file = opened.extractfile(names[member]) if member in names else None
+            if file is None:
+                raise InputError(f"{url}: expected the file {member!r} in the archive, found {', '.join(sorted(names)[:8])}, ...")
+            with target.open("wb") as out:
+                shutil.copyfileobj(file, out)
+    except (tarfile.TarError, EOFError) as error:
+        raise InputError(f"{url}: expected a tar archive, received one that cannot be read: {error}") from None
 
 
 def _resume(url: str, part: Path) -> None:

@@ -1,6 +1,6 @@
 """Tables on disk: raw ones as users have them, and the typed ones that `ingest` writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,21 @@ def _shortened(names: Sequence[str]) -> str:
 
 def write(path: Path, table: pd.DataFrame) -> None:
     with whole(path) as part:
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), part)
+        # In groups of rows that are small enough to be read one at a time.
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), part, row_group_size=1 << 16)
 
 
 def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
     """Writes the table with `digits` significant digits."""
     with whole(path) as part:
         table.to_csv(part, index=False, float_format=f"%.{digits}g", lineterminator="\n")
+
+
+def read_in_parts(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:
+    """Yields a Parquet table part by part, so that memory holds one part at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            yield batch.to_pandas()
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

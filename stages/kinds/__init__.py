@@ -5,22 +5,75 @@ on nothing but what it runs: a new score retrains nothing. Each module that has 
 (a `stages.sections.Section`); besides, the stages call:
 
 - `ingest.ingest(parts, parameters)`: raw tables -> the typed table with its column `split`, and what `about.json` says of it;
-  `ingest.columns_to_read(parameters)`: which columns these are.
+  `ingest.columns_to_read(parameters)`: which columns these are; `ingest.READS`: what reads them, of `stages.files.readers`.
 - `baseline.baseline(arrays, about, parameters)`: examples -> `{method: scores}`, and the arrays that evaluation needs.
 - `train.build(about, parameters)`: a Keras network; `train.loss(parameters)`: its elementwise loss.
-- `evaluate.evaluate(arrays, about, predict, floors, floor_arrays, parameters)`: scores, curves, and what was fitted on validation.
-- `predict.predict(table, about, arrays, widths, run)`: what comes next, as a table; `predict.join`: newer rows behind the known ones;
-  `predict.plot`: what to draw of it.
-- `batches(arrays, about, split)` of train and evaluate: the source of batches of a split, `stages.networks.training.Batches`.
+- `train.batches(arrays, about, split, parameters)`: the source of batches of a split, `stages.networks.training.Batches`.
+- `evaluate.evaluate(arrays, about, predict, floors, floor_arrays, parameters)`: scores, a table of curves, and what was fitted on
+  validation; `evaluate.CURVE`: what is drawn of the curves.
+- `predict.predict(known, network, parameters, given)`: what comes next, a `Prediction`; `predict.arguments(parser)`: what can be asked on
+  the command line; `predict.DRAWN`: the picture of it.
 
 No kind loops over epochs, and none opens a file.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # The table of kinds: the stage that turns the ingested table of a kind into examples.
-PREPARED_BY = {"forecasting": "scale_and_window"}
+PREPARED_BY = {"forecasting": "scale_and_window", "language_modelling": "tokenize_text"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a prediction starts from.
+
+    Attributes:
+        examples: what the preparing stage wrote, `arrays` and `about`; `fitted`: the arrays of the evaluation.
+        layout: the task's section `ingest`. `table`: reads the ingested table. `raw`: reads a raw file that is laid out like the task's.
+        text: reads a text file that the preparing stage wrote, by its name.
+        checked: checks a dictionary against a section's type.
+    """
+
+    examples: Any
+    fitted: dict[str, Any]
+    layout: Any
+    table: Callable[[], Any]
+    raw: Callable[[Path], list[Any]]
+    text: Callable[[str], str]
+    checked: Callable[[dict[str, Any], Any], Any]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return self.examples.about
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Which columns of a table are drawn, what the axes are called, and what the picture is of."""
+
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+    title: str
+    logarithmic: bool = True
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What comes next: `files` by name, the `rows` of a plot and its `title`; or the answer to what was `asked` on the command line, as
+    the content of a file, and as it is `said`."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    rows: Any = None
+    title: str = ""
+    asked: str | None = None
+    said: str = ""
 
 
 def part(kind: str, stage: str) -> ModuleType:

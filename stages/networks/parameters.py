@@ -12,7 +12,8 @@ class Training(Section):
     dropout: part of the recurrent layers' outputs that is dropped in training.
     epochs, patience: at most so many; stop after `patience` epochs without a better validation loss and keep the best weights.
         Without `patience` all epochs run and the last weights are kept.
-    learning_rate, decay: Adam's; `cosine` lets it fall to 0 over all epochs, `exponential` to a hundredth.
+    optimizer, learning_rate, decay: `cosine` lets the rate fall to 0 over all epochs, `exponential` to a hundredth; `staged` holds it for
+        `hold` epochs, and multiplies it by `factor` before each one after them.
     clip: largest global norm of the gradients; null: not clipped.
     average: decay, a step, of an exponential moving average of the weights that is used in place of them; null: no average.
     steps_per_call: training steps in one call of the compiled loop.
@@ -27,8 +28,11 @@ class Training(Section):
     epochs: Count = 100
     patience: Count | None = 10
     batch_size: Count = 32
+    optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: Positive = 0.001
-    decay: Literal["constant", "cosine", "exponential"] = "constant"
+    decay: Literal["constant", "cosine", "exponential", "staged"] = "constant"
+    hold: Count = 4
+    factor: Rate = 0.5
     clip: Positive | None = 1.0
     average: Rate | None = None
     steps_per_call: Count = 32

@@ -23,10 +23,20 @@ log = logging.getLogger("reprise")
 
 # (targets, outputs) -> the loss of each value, of the targets' shape
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# (outputs, batch) -> (batch, ...) what is kept of the outputs
+Reduce = Callable[[tf.Tensor, dict[str, Any]], tf.Tensor]
 
 
 class Batches(Protocol):
-    """A source of examples: how many there are, and any of them as `{"inputs": {...}, "targets": ..., "mask": ...}`."""
+    """A source of examples: how many there are, and any of them as `{"inputs": {...}, "targets": ..., "mask": ...}`.
+
+    Attributes:
+        streams: where examples go on where others stopped, how many there are side by side: example e is followed by e + streams.
+            Such examples are read in their order, `streams` in a batch, and the network's state is carried. None: each stands alone.
+    """
+
+    @property
+    def streams(self) -> int | None: ...
 
     def __len__(self) -> int: ...
 
@@ -58,7 +68,8 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     """Trains `network` in place and leaves the best weights in it.
 
     Args:
-        network: takes the dictionary of a batch's `inputs`, returns (batch, ...) of the targets' shape.
+        network: takes the dictionary of a batch's `inputs`, returns (batch, ...) as the loss wants it; or a dictionary of that, as
+            `outputs`, and the state: tensors that the network takes, by the same names, with the next batch, and that start at 0.
         loss: elementwise; its mean over the values whose mask is 1 is minimised.
         train, validation: the examples. All training examples are seen once an epoch, in an order that `seed` decides; the last
             batch of an epoch is filled up with examples of mask 0, so that all batches have one shape.
@@ -67,9 +78,10 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     Raises:
         InputError: the loss became infinite or NaN.
     """
-    batch_size = min(parameters.batch_size, len(train))
+    batch_size = train.streams or min(parameters.batch_size, len(train))
     steps_per_epoch = -(-len(train) // batch_size)
-    optimizer = keras.optimizers.Adam(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
+    kind = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[parameters.optimizer]
+    optimizer = kind(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
     optimizer.build(network.trainable_variables)
     average = None if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
     step = training_steps(network, loss, optimizer, average, parameters.average)
@@ -82,10 +94,11 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
         ThreadPoolExecutor(1) as ahead,
     ):
         for epoch in range(1, parameters.epochs + 1):
-            order = np.random.default_rng([seed, epoch]).permutation(len(train))
+            order = np.arange(len(train)) if train.streams else np.random.default_rng([seed, epoch]).permutation(len(train))
+            state = start(network, batch_size)
             total = weight = 0.0
             for steps, chunk in chunks(network, train, order, batch_size, parameters.steps_per_call, ahead):
-                loss_sum, weight_sum = step(chunk)
+                loss_sum, weight_sum, state = step(chunk, state)
                 total, weight = total + float(loss_sum), weight + float(weight_sum)
                 history.steps += steps
                 bar.update(steps)
@@ -120,20 +133,58 @@ def averaged(networks: list[keras.Model]) -> keras.Model:
     return keras.Model(inputs, keras.layers.Average()([network(inputs) for network in networks]), name="average")
 
 
-def predict(network: keras.Model, batches: Batches, batch_size: int = 512) -> np.ndarray:
-    """Returns the network's outputs for all examples, in their order."""
+def predict(network: keras.Model, batches: Batches, reduce: Reduce | None = None, batch_size: int = 512) -> np.ndarray:
+    """Returns the network's outputs for all examples, in their order; or what `reduce` makes of them and their batch."""
 
     @tf.function(reduce_retracing=True)
-    def forward(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return network(inputs, training=False)
+    def forward(batch: dict[str, Any], state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        outputs, state = call(network, batch["inputs"], state, training=False)
+        return outputs if reduce is None else reduce(outputs, batch), state
 
-    size = min(batch_size, len(batches))
-    out = []
+    size = batches.streams or min(batch_size, len(batches))
+    out, state = [], start(network, size)
     with ThreadPoolExecutor(1) as ahead:
         for _, chunk in chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
-            inputs = {name: array[0] for name, array in chunk["inputs"].items()}
-            out.append(forward(inputs).numpy())
+            found, state = forward(tf.nest.map_structure(lambda array: array[0], chunk), state)
+            out.append(found.numpy())
     return np.concatenate(out)[: len(batches)]
+
+
+def stepping(network: keras.Model) -> Callable[[np.ndarray, list[Any] | None], tuple[np.ndarray, list[Any]]]:
+    """Returns a function that gives a network of the single input `tokens` some more of them.
+
+    (tokens (rows, steps) int32, state or None) -> the outputs after the last one, (rows, ...), and the state: a list of arrays, (rows, ...)
+    each, empty where the network carries none.
+    """
+    names = _carried(network)
+
+    @tf.function(reduce_retracing=True)
+    def forward(tokens: tf.Tensor, state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        outputs, state = call(network, {"tokens": tokens}, state, training=False)
+        return outputs[:, -1] if names else outputs, state
+
+    def step(tokens: np.ndarray, state: list[Any] | None) -> tuple[np.ndarray, list[Any]]:
+        outputs, following = forward(tf.constant(tokens), start(network, len(tokens)) if state is None else state)
+        return outputs.numpy(), [part.numpy() for part in following]
+
+    return step
+
+
+def _carried(network: keras.Model) -> list[str]:
+    """Returns the names of the tensors that the network gives to itself at the next batch."""
+    return [name for name in network.output if name != "outputs"] if isinstance(network.output, dict) else []
+
+
+def start(network: keras.Model, rows: int) -> list[tf.Tensor]:
+    """Returns the state before the first batch, of zeros."""
+    return [tf.zeros((rows, *network.input[name].shape[1:]), network.input[name].dtype) for name in _carried(network)]
+
+
+def call(network: keras.Model, inputs: dict[str, Any], state: list[Any], training: bool) -> tuple[Any, list[Any]]:
+    """Returns the network's outputs, and its state after them."""
+    names = _carried(network)
+    found = network({**inputs, **dict(zip(names, state, strict=True))}, training=training)
+    return (found["outputs"], [found[name] for name in names]) if names else (found, [])
 
 
 def _rate(parameters: Training, steps_per_epoch: int) -> Any:
@@ -143,36 +194,44 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
             return keras.optimizers.schedules.CosineDecay(parameters.learning_rate, steps)
         case "exponential":
             return keras.optimizers.schedules.ExponentialDecay(parameters.learning_rate, steps, 0.01)
+        case "staged":
+            stages = range(max(parameters.epochs - parameters.hold, 0) + 1)
+            return keras.optimizers.schedules.PiecewiseConstantDecay(
+                [(parameters.hold + stage) * steps_per_epoch for stage in stages[:-1]],
+                [parameters.learning_rate * parameters.factor**stage for stage in stages],
+            )
     return parameters.learning_rate
 
 
 def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
-    """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask."""
+    """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask, and the state."""
     variables = network.trainable_variables
     rate = 1.0 - (momentum or 0.0)
 
     @tf.function(reduce_retracing=True)
-    def run(chunk: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+    def run(chunk: dict[str, Any], state: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         loss_sum = weight_sum = tf.constant(0.0, tf.float32)
         for index in tf.range(tf.shape(chunk["mask"])[0]):
             batch = tf.nest.map_structure(lambda array: array[index], chunk)  # noqa: B023 - used in this step only
             with tf.GradientTape() as tape:
-                total, weight = masked_loss(loss, network(batch["inputs"], training=True), batch)
+                outputs, state = call(network, batch["inputs"], state, training=True)
+                total, weight = masked_loss(loss, outputs, batch)
                 mean = total / tf.maximum(weight, 1.0)
             optimizer.apply(tape.gradient(mean, variables), variables)
             if average is not None:
                 for mean_of, variable in zip(average, variables, strict=True):
                     mean_of.assign_add(rate * (variable.value - mean_of))
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
-        return loss_sum, weight_sum
+        return loss_sum, weight_sum, state
 
     return run
 
 
 def _measuring(network: keras.Model, loss: Loss) -> Any:
     @tf.function(reduce_retracing=True)
-    def run(batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
-        return masked_loss(loss, network(batch["inputs"], training=False), batch)
+    def run(batch: dict[str, Any], state: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        outputs, state = call(network, batch["inputs"], state, training=False)
+        return *masked_loss(loss, outputs, batch), state
 
     return run
 
@@ -186,9 +245,10 @@ def masked_loss(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[
 def _mean_loss(network: keras.Model, measure: Any, batches: Batches, batch_size: int, ahead: ThreadPoolExecutor) -> float:
     total = weight = 0.0
     # Without gradients to keep, larger batches cost no more memory and are faster.
-    size = min(8 * batch_size, len(batches))
+    size = batches.streams or min(8 * batch_size, len(batches))
+    state = start(network, size)
     for _, chunk in chunks(network, batches, np.arange(len(batches)), size, 1, ahead):
-        loss_sum, weight_sum = measure(tf.nest.map_structure(lambda array: array[0], chunk))
+        loss_sum, weight_sum, state = measure(tf.nest.map_structure(lambda array: array[0], chunk), state)
         total, weight = total + float(loss_sum), weight + float(weight_sum)
     return total / max(weight, 1)
 
@@ -214,7 +274,7 @@ def _cut(network: keras.Model, batches: Batches, indices: np.ndarray, batch_size
     if missing:
         indices = np.concatenate([indices, np.repeat(indices[:1], missing)])
     chunk = batches.cut(indices)
-    chunk["inputs"] = {name: chunk["inputs"][name] for name in network.input}
+    chunk["inputs"] = {name: chunk["inputs"][name] for name in network.input if name in chunk["inputs"]}
     if missing:
         chunk["mask"][count:] = 0
     return tf.nest.map_structure(lambda array: array.reshape(-1, batch_size, *array.shape[1:]), chunk)

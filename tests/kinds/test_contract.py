@@ -1,6 +1,7 @@
 """What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no test names a kind."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import kinds, scale_and_window
+from stages import kinds, scale_and_window, tokenize_text
 from stages.arrays.generators import seasonal
 from stages.files import examples, models
 from stages.files.examples import Examples
@@ -45,6 +46,23 @@ def forecasting_examples() -> Examples:
     return Examples(given.arrays, {**given.about, "arrays": shapes})
 
 
+def language_examples(mode: str) -> Examples:
+    """Texts of a few words that follow each other by a rule."""
+    words = ["red", "green", "blue", "one", "two"]
+    texts = [" ".join(words[(row + step * (row % 3 + 1)) % 5] for step in range(2 + row % 6)) for row in range(60)]
+    table = pd.DataFrame({"text": texts, "split": np.repeat([0, 1, 2], [40, 10, 10])})
+
+    class Texts:
+        def parts(self, split: int | None = None) -> Any:
+            rows = table if split is None else table[table["split"] == split]
+            yield rows["text"].tolist(), rows["split"].to_numpy()
+
+    with tempfile.TemporaryDirectory() as scratch:
+        section = tokenize_text.Parameters.model_validate({"examples": mode})
+        given, _ = tokenize_text.prepare(Texts(), {"same": False}, section, Path(scratch))
+        return Examples({name: np.array(array) for name, array in given.arrays.items()}, given.about)
+
+
 SAMPLES = [
     Sample(
         "forecasting",
@@ -54,7 +72,16 @@ SAMPLES = [
             {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
             {"cell": "gru", "segment": 3, "normalise": "instance", "shortcut": True, "loss": "huber", "dropout": 0.2, "average": 0.9},
         ],
-    )
+    ),
+    Sample(
+        "language_modelling",
+        lambda: language_examples("stream"),
+        [
+            {"cell": "gru", "steps": 5, "tied": True, "embedding": 6, "embedding_dropout": 0.1, "variational": True},
+            {"cell": "lstm", "steps": 4, "layers": 2, "dropout": 0.2, "optimizer": "sgd", "learning_rate": 1.0, "decay": "staged"},
+        ],
+    ),
+    Sample("language_modelling", lambda: language_examples("prefixes"), [{"cell": "simple_rnn"}]),
 ]
 CASES = [pytest.param(sample, variant, id=f"{sample.kind}-{variant['cell']}") for sample in SAMPLES for variant in sample.variants]
 SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
@@ -69,7 +96,7 @@ def fitted(sample: Sample, variant: dict[str, Any], seed: int = 5) -> tuple[Any,
     part, given, section = prepared(sample, variant)
     training.seed_everything(seed)
     network = part.build(given.about, section)
-    sources = [part.batches(given.arrays, given.about, split) for split in ("train", "validation")]
+    sources = [part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")]
     return network, training.fit(network, part.loss(section), *sources, section, seed)
 
 
@@ -82,9 +109,10 @@ def test_outputs_have_the_shape_of_targets_and_masks(sample: Sample, variant: di
     part, given, section = prepared(sample, variant)
     network = part.build(given.about, section)
     for split in ("train", "validation", "test"):
-        source = part.batches(given.arrays, given.about, split)
+        source = part.batches(given.arrays, given.about, split, section)
         batch = source.cut(np.arange(3))
-        assert training.predict(network, source).shape == (len(source), *batch["targets"].shape[1:])
+        # A network may give several numbers a target, as the probabilities of classes are.
+        assert training.predict(network, source).shape[: batch["targets"].ndim] == (len(source), *batch["targets"].shape[1:])
         assert batch["mask"].shape == batch["targets"].shape
         assert set(np.unique(source.cut(np.arange(len(source)))["mask"])) <= {0.0, 1.0}
 
@@ -95,7 +123,7 @@ def test_one_step_moves_every_weight(sample: Sample, variant: dict[str, Any]) ->
     training.seed_everything(0)
     network = part.build(given.about, section)
     before = [weight.numpy().copy() for weight in network.trainable_variables]
-    source = part.batches(given.arrays, given.about, "train")
+    source = part.batches(given.arrays, given.about, "train", section)
     training.fit(network, part.loss(section), source, source, section, 0)
     for weight, old in zip(network.trainable_variables, before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
@@ -106,8 +134,8 @@ def test_a_saved_model_predicts_the_same_in_plain_keras(sample: Sample, variant:
     network, _ = fitted(sample, variant)
     models.write(tmp_path / "model.keras", network)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    part, given, _ = prepared(sample, variant)
-    source = part.batches(given.arrays, given.about, "test")
+    part, given, section = prepared(sample, variant)
+    source = part.batches(given.arrays, given.about, "test", section)
     expected = training.predict(network, source)
     np.testing.assert_allclose(training.predict(loaded, source), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(training.predict(recurrent.accelerate(loaded), source), expected)
@@ -132,14 +160,16 @@ def test_it_learns_eight_examples_by_heart(sample: Sample, variant: dict[str, An
     )
     training.seed_everything(0)
     network = part.build(given.about, section)
-    whole = part.batches(given.arrays, given.about, "train")
+    whole = part.batches(given.arrays, given.about, "train", section)
 
     class Eight:
+        streams = None if whole.streams is None else 8
+
         def __len__(self) -> int:
             return 8
 
         def cut(self, indices: np.ndarray) -> dict[str, Any]:
-            return whole.cut(indices * 7)
+            return whole.cut(indices * len(whole) // 8)
 
     history = training.fit(network, part.loss(section), Eight(), Eight(), section, 0)
     assert history.epochs[-1]["validation"] < 0.1 * history.epochs[0]["validation"]
@@ -149,16 +179,18 @@ def test_it_learns_eight_examples_by_heart(sample: Sample, variant: dict[str, An
 def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
     part, given, section = prepared(sample, sample.variants[0])
     network = part.build(given.about, section)
-    batch = part.batches(given.arrays, given.about, "train").cut(np.arange(4))
-    inputs = {name: tf.constant(batch["inputs"][name]) for name in network.input}
+    batch = part.batches(given.arrays, given.about, "train", section).cut(np.arange(4))
+    inputs = {name: tf.constant(batch["inputs"][name]) for name in network.input if name in batch["inputs"]}
     gradients = []
-    for wrong in (0.0, 1e6):
+    for wrong in (batch["targets"], batch["targets"][::-1]):
         mask = batch["mask"].copy()
         mask[1] = 0
-        targets = np.where(mask > 0, batch["targets"], batch["targets"] + wrong)
+        targets = np.where(mask > 0, batch["targets"], wrong)
         with tf.GradientTape() as tape:
-            total, _ = training.masked_loss(part.loss(section), network(inputs), {"targets": targets, "mask": mask})
-        gradients.append([gradient.numpy() for gradient in tape.gradient(total, network.trainable_variables)])
+            outputs, _ = training.call(network, inputs, training.start(network, 4), training=False)
+            total, _ = training.masked_loss(part.loss(section), outputs, {"targets": targets, "mask": mask})
+        found = tape.gradient(total, network.trainable_variables)
+        gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in found])
     for first, second in zip(*gradients, strict=True):
         np.testing.assert_array_equal(first, second)
 

@@ -10,9 +10,13 @@ from stages.arrays import intervals, metrics, scaling
 from stages.arrays.windows import Windows
 from stages.arrays.windows import of_split as batches
 from stages.errors import InputError
+from stages.kinds import Curve
 from stages.sections import Section
 
-__all__ = ["Parameters", "batches", "evaluate"]
+__all__ = ["CURVE", "Parameters", "evaluate"]
+
+
+CURVE = Curve("horizon", "mae", "steps ahead", "MAE", "error on the test split, by steps ahead")
 
 
 class Parameters(Section):

@@ -12,6 +12,8 @@ from stages.arrays.splits import Split
 from stages.errors import InputError
 from stages.sections import Name, Section
 
+READS = "tables"
+
 
 class Parameters(Section):
     """How the raw table is laid out, and what becomes of its flaws.

@@ -1,7 +1,10 @@
 """The future after the last known row of each series."""
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +12,11 @@ import pandas as pd
 
 from stages.arrays import calendar, intervals, scaling, series
 from stages.errors import InputError
+from stages.kinds import Known, Prediction
 from stages.kinds.forecasting import ingest
 from stages.sections import Count, Section
+
+DRAWN = "forecast"
 
 
 class Parameters(Section):
@@ -24,6 +30,7 @@ class Last:
     """The last window of each series, as batches without targets."""
 
     inputs: dict[str, np.ndarray]
+    streams = None
 
     def __len__(self) -> int:
         return len(self.inputs["window"])
@@ -45,7 +52,40 @@ def join(known: pd.DataFrame, parts: list[pd.DataFrame], parameters: ingest.Para
     return series.tidy(both, parameters.input_columns, about["frequency"], "error", parameters.gaps, None)[0]
 
 
-def predict(
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what can be asked of a trained model on the command line."""
+    parser.add_argument("--input", type=Path, help="newer rows, laid out as the task's raw file, to forecast from")
+    parser.add_argument("--output", type=Path, help="the CSV file to write the forecast to")
+
+
+def predict(known: Known, network: Any, parameters: Parameters, given: argparse.Namespace) -> Prediction:
+    """Forecasts from the last known rows, or from those behind them that are given.
+
+    Returns:
+        `forecast.csv`, the table of `forecast`; and the rows of a plot: `time`, `actual`, `mean` and the intervals.
+    """
+    from stages.networks import training
+
+    if (given.input is None) != (given.output is None):
+        raise InputError("expected both --input and --output, or neither, received one of them")
+    table = known.table()
+    try:
+        if given.input is not None:
+            table = join(table, known.raw(given.input), known.layout, known.about)
+        run = partial(training.predict, network)
+        found = forecast(table, known.about, known.examples.arrays, known.fitted["half_widths"], run)
+    except InputError as error:
+        # Errors of reading name the file by themselves.
+        where = "" if given.input is None or str(given.input) in str(error) else f"{given.input}: "
+        raise InputError(f"{where}{error}") from None
+    content = found.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+    if given.input is not None:
+        return Prediction(asked=content)
+    title, rows = plot(table, found, parameters.history)
+    return Prediction({"forecast.csv": content}, rows, f"{title}, forecast")
+
+
+def forecast(
     table: pd.DataFrame, about: dict[str, Any], arrays: dict[str, np.ndarray], widths: np.ndarray, run: Callable[[Last], np.ndarray]
 ) -> pd.DataFrame:
     """Forecasts the horizon after the last row of each series of a tidy table.

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.arrays.windows import of_split as batches
+from stages.arrays import windows
 from stages.errors import InputError
 from stages.networks.parameters import Training
 from stages.sections import Count
@@ -33,6 +33,11 @@ class Parameters(Training):
     shortcut: bool = False
     loss: Literal["mae", "mse", "huber"] = "mae"
     activation: Literal["tanh", "relu"] = "tanh"
+
+
+def batches(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters) -> windows.Windows:
+    """Returns the windows of a split."""
+    return windows.of_split(arrays, about, split)
 
 
 def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:

@@ -1,0 +1,58 @@
+"""Scores of language models, and how the next token is chosen from its probabilities."""
+
+from typing import Any
+
+import numpy as np
+
+
+def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
+    """Returns the scores of the test tokens.
+
+    Args:
+        nats: (tokens,) -log p of each token that is scored.
+        about: of the examples: the numbers of tokens, characters and words of the test split.
+
+    Returns:
+        `perplexity` a token, exp of the mean; `nats_per_token`; `bits_per_character`; and `perplexity_per_word`, which does not depend on
+        how text is cut into tokens. The last two count the nats of all tokens over the split's characters and words; where not all
+        tokens are scored, in proportion.
+    """
+    mean = float(nats.mean())
+    whole = mean * about["tokens"]["test"]
+    return {
+        "perplexity": float(np.exp(mean)),
+        "nats_per_token": mean,
+        "bits_per_character": whole / np.log(2) / about["characters"]["test"],
+        "perplexity_per_word": float(np.exp(min(whole / about["words"]["test"], 700.0))),
+    }
+
+
+def probabilities(logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> np.ndarray:
+    """Returns the probabilities from which the next token is drawn, (..., tokens) float64.
+
+    Args:
+        logits: (..., tokens).
+        temperature: divides the logits; 0 leaves only the likeliest.
+        top_k: only so many of the likeliest are left (Fan et al., 2018).
+        top_p: only the likeliest whose probabilities together first reach this are left (Holtzman et al., 2020).
+    """
+    logits = np.asarray(logits, np.float64)
+    if temperature == 0:
+        best = np.zeros_like(logits)
+        np.put_along_axis(best, logits.argmax(-1)[..., None], 1.0, -1)
+        return best
+    scaled = logits / temperature
+    found = np.exp(scaled - scaled.max(-1, keepdims=True))
+    found /= found.sum(-1, keepdims=True)
+    order = np.argsort(-found, axis=-1, kind="stable")
+    ranked = np.take_along_axis(found, order, -1)
+    keep = np.ones(ranked.shape, bool)
+    if top_k is not None:
+        keep[..., top_k:] = False
+    # A token is left if those likelier than it do not reach top_p yet.
+    keep[..., 1:] &= np.cumsum(ranked, -1)[..., :-1] < top_p
+    ranked = np.where(keep, ranked, 0.0)
+    ranked /= ranked.sum(-1, keepdims=True)
+    out = np.empty_like(found)
+    np.put_along_axis(out, order, ranked, -1)
+    return out

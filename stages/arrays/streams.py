@@ -1,0 +1,107 @@
+"""Batches of token ids: one long text in parallel streams, or the beginnings of short texts. Cut from the flat array when needed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stages.arrays.splits import SPLITS
+from stages.arrays.tokens import PAD
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One text as `streams` texts that are read side by side, `steps` tokens at a time; every token is a target exactly once.
+
+    Example `block * streams + stream` are the tokens of one stream in one block, so that a batch of `streams` examples in their order
+    goes on where the batch before it stopped. With ids 5 6 7 8 9, an end id of 2, two streams and two steps, batches are
+    (inputs -> targets; * counts for nothing):
+
+    | block | stream 0 | stream 1 |
+    |---|---|---|
+    | 0 | 2 5 -> 5 6 | 7 8 -> 8 9 |
+    | 1 | 6 * -> 7 * | * * -> * * |
+
+    Attributes:
+        ids: (tokens,) of the split; may be memory-mapped.
+        first: the id that the first token is predicted from.
+    """
+
+    ids: np.ndarray
+    first: int
+    streams: int
+    steps: int
+
+    @cached_property
+    def _length(self) -> int:
+        return -(-len(self.ids) // self.streams)
+
+    def __len__(self) -> int:
+        return -(-self._length // self.steps) * self.streams
+
+    def _places(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the targets' places in the text, and which of them count, (examples, steps)."""
+        block, stream = np.divmod(indices, self.streams)
+        within = block[:, None] * self.steps + np.arange(self.steps)
+        places = stream[:, None] * self._length + within
+        return places, (within < self._length) & (places < len(self.ids))
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1 for those that count."""
+        places, real = self._places(indices)
+        before = np.where(real, places - 1, 0)
+        tokens = self.ids[np.maximum(before, 0)].astype(np.int32)
+        tokens[before < 0] = self.first
+        tokens[~real] = PAD
+        targets = np.where(real, self.ids[np.where(real, places, 0)], PAD).astype(np.int32)
+        return {"inputs": {"tokens": tokens}, "targets": targets, "mask": real.astype(np.float32)}
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Every beginning of a text predicts its next token. Beginnings are padded on the left, and cut there to `steps` tokens.
+
+    The text 5 6 7 gives, with three steps, 0 0 5 -> 6 and 0 5 6 -> 7.
+
+    Attributes:
+        ids: (tokens,) of the split. starts: (texts + 1,) where its texts start, and their end.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    steps: int
+    streams = None
+
+    @cached_property
+    def _targets(self) -> np.ndarray:
+        first = np.zeros(len(self.ids), bool)
+        first[self.starts[:-1][self.starts[:-1] < len(self.ids)]] = True
+        return np.flatnonzero(~first)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` and `mask` (examples,)."""
+        places = self._targets[indices]
+        start = self.starts[np.searchsorted(self.starts, places, side="right") - 1]
+        before = places[:, None] + np.arange(-self.steps, 0)
+        real = before >= start[:, None]
+        tokens = np.where(real, self.ids[np.where(real, before, 0)], PAD).astype(np.int32)
+        return {"inputs": {"tokens": tokens}, "targets": self.ids[places].astype(np.int32), "mask": np.ones(len(places), np.float32)}
+
+
+def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, streams: int, steps: int) -> Stream | Prefixes:
+    """Returns the batches of `split` from the examples that `tokenize_text` wrote."""
+    ids, starts = tokens_of(arrays, split)
+    if about["examples"] == "prefixes":
+        return Prefixes(ids, starts, int(about["lengths"]["train"][-1]) - 1)
+    return Stream(ids, about["end_id"], min(streams, len(ids)), steps)
+
+
+def tokens_of(arrays: dict[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the ids of a split, (tokens,), and where its texts start in them, (texts + 1,)."""
+    first, last = arrays["texts"][SPLITS.index(split)]
+    offsets = np.asarray(arrays["offsets"][first : last + 1])
+    return arrays["token_ids"][offsets[0] : offsets[-1]], offsets - offsets[0]

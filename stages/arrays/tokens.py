@@ -1,0 +1,230 @@
+"""Tokenizers: text to token ids and back. Each is fitted on training text, and is written down as readable JSON.
+
+The first ids mean the same in all of them: 0 is padding, 1 an unknown token, 2 the end of a text.
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from stages.errors import InputError
+
+PAD, UNKNOWN, END = 0, 1, 2
+SPECIAL = ("<pad>", "<unk>", "<eos>")
+Unit = Literal["words", "characters", "bytes"]
+# Words, and every other visible character by itself.
+_APART = re.compile(r"\w+|[^\w\s]")
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back.
+
+    Attributes:
+        size: how many ids there are.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the ids of all texts in one array, int64, and how many each text has."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str: ...
+
+    def token(self, number: int) -> str:
+        """Returns one token as a reader would want to see it."""
+        ...
+
+    def content(self) -> str:
+        """Returns what `of` makes the tokenizer from."""
+        ...
+
+
+class Words:
+    """Words between white space; with `apart`, punctuation marks are words of their own. Decoding puts one space between words."""
+
+    def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool) -> None:
+        self.tokens, self.counts, self.lower, self.apart = list(tokens), list(counts), lower, apart
+        self._ids = {token: number for number, token in enumerate(self.tokens)}
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens)
+
+    def _split(self, text: str) -> list[str]:
+        text = text.lower() if self.lower else text
+        return _APART.findall(text) if self.apart else text.split()
+
+    def count(self, texts: Iterable[str]) -> Counter[str]:
+        return Counter(chain.from_iterable(map(self._split, texts)))
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        parts = [self._split(text) for text in texts]
+        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+        get = self._ids.get
+        return np.fromiter((get(word, UNKNOWN) for word in chain.from_iterable(parts)), np.int64, int(lengths.sum())), lengths
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self.tokens[number] for number in ids)
+
+    def token(self, number: int) -> str:
+        return self.tokens[number]
+
+    def content(self) -> str:
+        return _written({"unit": "words", "lower": self.lower, "apart": self.apart}, self.tokens, self.counts)
+
+
+class Characters:
+    """Characters: code points of Unicode."""
+
+    def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool) -> None:
+        self.tokens, self.counts, self.lower = list(tokens), list(counts), lower
+        # The id of every code point.
+        self._table = np.full(sys.maxunicode + 2, UNKNOWN, np.int64)
+        for number, token in enumerate(self.tokens):
+            if len(token) == 1:
+                self._table[ord(token)] = number
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens)
+
+    def _points(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        texts = [text.lower() for text in texts] if self.lower else texts
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32), lengths
+
+    def count(self, texts: Iterable[str]) -> Counter[str]:
+        points, counts = np.unique(self._points(list(texts))[0], return_counts=True)
+        return Counter(dict(zip(map(chr, points.tolist()), counts.tolist(), strict=True)))
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        points, lengths = self._points(texts)
+        return self._table[points], lengths
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self.tokens[number] for number in ids)
+
+    def token(self, number: int) -> str:
+        return self.tokens[number]
+
+    def content(self) -> str:
+        return _written({"unit": "characters", "lower": self.lower}, self.tokens, self.counts)
+
+
+class Bytes:
+    """Byte-level byte-pair encoding (Sennrich et al., 2016; Radford et al., 2019), by Hugging Face's tokenizers.
+
+    Pieces of words, made of bytes: nothing is unknown, and decoding gives every text back exactly.
+    """
+
+    def __init__(self, trained: Any) -> None:
+        self._trained = trained
+
+    @property
+    def size(self) -> int:
+        return self._trained.get_vocab_size()
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        parts = [encoding.ids for encoding in self._trained.encode_batch(list(texts))]
+        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+        return np.fromiter(chain.from_iterable(parts), np.int64, int(lengths.sum())), lengths
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self._trained.decode(list(ids), skip_special_tokens=False)
+
+    def token(self, number: int) -> str:
+        return self.decode([number])
+
+    def content(self) -> str:
+        return self._trained.to_str(pretty=True)
+
+
+def fit(texts: Iterable[Sequence[str]], unit: Unit, size: int | None, minimum_count: int, lower: bool, apart: bool) -> Tokenizer:
+    """Fits a tokenizer on training text, given in parts.
+
+    Args:
+        size: how many ids there are at most, the three special ones included; for `bytes` exactly.
+        minimum_count: words and characters that are rarer are unknown.
+
+    Raises:
+        InputError: there is no text; or less of it than `size` asks for.
+    """
+    if unit == "bytes":
+        return _fit_bytes(texts, size, minimum_count, lower)
+    empty = Words([], [], lower, apart) if unit == "words" else Characters([], [], lower)
+    counts: Counter[str] = Counter()
+    for part in texts:
+        counts.update(empty.count(part))
+    for name in SPECIAL:
+        counts.pop(name, None)
+    if not counts:
+        raise InputError(f"expected at least one token in the training text, received none: {unit} of an empty text")
+    # By count, then by token: the same text gives the same ids, in whatever order it comes.
+    kept = sorted((pair for pair in counts.items() if pair[1] >= minimum_count), key=lambda pair: (-pair[1], pair[0]))
+    if size is not None:
+        if size > len(kept) + len(SPECIAL):
+            raise InputError(
+                f"tokenize_text.vocabulary_size: expected at most {len(kept) + len(SPECIAL)}, as the training text has {len(kept)} "
+                f"different {unit} (of at least {minimum_count} each), received {size}; null takes all of them"
+            )
+        kept = kept[: size - len(SPECIAL)]
+    tokens, found = [*SPECIAL, *(token for token, _ in kept)], [0, 0, 0, *(count for _, count in kept)]
+    return Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+
+
+def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: int, lower: bool) -> Bytes:
+    import tokenizers
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+    if size is None:
+        raise InputError("tokenize_text.vocabulary_size: expected a number for the unit bytes, received null")
+    trained = tokenizers.Tokenizer(models.BPE())
+    trained.normalizer = normalizers.Lowercase() if lower else None
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=minimum_count,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    trained.train_from_iterator(texts, trainer)
+    if trained.get_vocab_size() != size:
+        raise InputError(
+            f"tokenize_text.vocabulary_size: expected a number from {len(alphabet) + len(SPECIAL)} (all bytes) to what the training text "
+            f"can fill, here {trained.get_vocab_size()}, received {size}"
+        )
+    # Text that spells a special token is text, not the token.
+    content = json.loads(trained.to_str())
+    content["added_tokens"] = []
+    return Bytes(tokenizers.Tokenizer.from_str(json.dumps(content)))
+
+
+def of(content: str) -> Tokenizer:
+    """Returns the tokenizer that was written down as `content`."""
+    found = json.loads(content)
+    if "unit" not in found:
+        import tokenizers
+
+        return Bytes(tokenizers.Tokenizer.from_str(content))
+    tokens, counts = zip(*found["tokens"], strict=True)
+    if found["unit"] == "words":
+        return Words(tokens, counts, found["lower"], found["apart"])
+    return Characters(tokens, counts, found["lower"])
+
+
+def _written(settings: dict[str, Any], tokens: Sequence[str], counts: Sequence[int]) -> str:
+    """Returns JSON with a token and its count a line."""
+    lines = ",\n".join(f"    {json.dumps(pair, ensure_ascii=False)}" for pair in zip(tokens, counts, strict=True))
+    head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in settings.items())
+    return f'{{\n{head}  "tokens": [\n{lines}\n  ]\n}}\n'

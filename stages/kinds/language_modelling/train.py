@@ -1,0 +1,85 @@
+"""The language model: embedding, recurrent layers, and a probability for every next token."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from pydantic import model_validator
+
+from stages.arrays import streams
+from stages.networks.parameters import Training
+from stages.sections import Count, Rate
+
+__all__ = ["Parameters", "batches", "build", "loss"]
+
+
+class Parameters(Training):
+    """Besides what all networks have:
+
+    embedding: numbers of a token's embedding; null: as many as `units`.
+    steps: tokens between which gradients flow back; the state is carried further (truncated back-propagation through time).
+    tied: whether the outputs' weights are the embedding's (Press and Wolf, "Using the output embedding", 2017).
+    embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the recurrent layers' outputs.
+    variational: whether one dropout mask serves all steps of a sequence (Gal and Ghahramani, 2016).
+    """
+
+    embedding: Count | None = None
+    steps: Count = 35
+    tied: bool = False
+    embedding_dropout: Rate = 0.0
+    variational: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> "Parameters":
+        if self.members != 1:
+            raise ValueError("one member: the outputs of language models are not averaged")
+        return self
+
+
+def batches(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters) -> Any:
+    """Returns the batches of a split: as many streams side by side as `batch_size`, or beginnings of texts."""
+    return streams.of_split(arrays, about, split, parameters.batch_size, parameters.steps)
+
+
+def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
+    """Returns the elementwise loss: -log p of each target, from logits."""
+    from stages.networks.backend import tf
+
+    return lambda targets, outputs: tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+
+
+def build(about: dict[str, Any], parameters: Parameters, name: str = "language_model") -> Any:
+    """Returns the Keras model, of plain Keras layers only.
+
+    For streams it takes `tokens` (batch, steps) and the states of its layers, `state_1_1`, ... (batch, units), and returns a dictionary of
+    `outputs`, the logits of the next token at each step (batch, steps, vocabulary), and the new states. For prefixes it takes `tokens`
+    padded on the left and returns the logits after the last one, (batch, vocabulary).
+    """
+    from keras import layers
+
+    from stages.networks import recurrent
+    from stages.networks.backend import keras
+
+    stream, units = about["examples"] == "stream", parameters.units
+    width = parameters.embedding or units
+    shape = (None, 1, None) if parameters.variational else None
+    inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
+    kind = layers.ReversibleEmbedding if parameters.tied else layers.Embedding
+    embedding = kind(about["vocabulary_size"], width, mask_zero=not stream, name="embedding")
+    hidden = layers.Dropout(parameters.embedding_dropout, noise_shape=shape, name="embedding_dropout")(embedding(inputs["tokens"]))
+    states: dict[str, Any] = {}
+    for number in range(1, parameters.layers + 1):
+        layer = recurrent.layer(parameters.cell, units, f"{parameters.cell}_{number}", fast=parameters.fast)
+        names = [f"state_{number}_{part}" for part in range(1, len(layer.state_size) + 1)] if stream else []
+        inputs |= {own: keras.Input((units,), name=own) for own in names}
+        hidden, last = recurrent.run(layer, hidden, [inputs[own] for own in names] or None)
+        states |= dict(zip(names, last, strict=False))
+        hidden = layers.Dropout(parameters.dropout, noise_shape=shape, name=f"dropout_{number}")(hidden)
+    if not stream:
+        hidden = hidden[:, -1]
+    if parameters.tied and width != units:
+        hidden = layers.Dense(width, use_bias=False, name="projection")(hidden)
+    head = layers.Dense(about["vocabulary_size"], name="head") if not parameters.tied else partial(embedding, reverse=True)
+    logits = head(hidden)
+    return keras.Model(inputs, {"outputs": logits, **states} if stream else logits, name=name)

@@ -1,0 +1,218 @@
+"""Language models' floors, scores and choices against loops and cases worked by hand."""
+
+import math
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.arrays import language, ngrams, streams, tokens
+from stages.errors import InputError
+from stages.kinds.language_modelling import predict
+
+
+def text(seed: int, count: int, size: int) -> np.ndarray:
+    """Ids with a rule and some noise, so that trigrams tell something."""
+    rng = np.random.default_rng(seed)
+    ids = [0, 1]
+    while len(ids) < count:
+        ids.append(int(rng.integers(size)) if rng.random() < 0.4 else (ids[-1] + 2 * ids[-2] + 1) % size)
+    return np.array(ids)
+
+
+def kneser_ney(train: list[int], size: int, starts: list[bool], history: tuple[Any, Any], word: int) -> float:
+    """The textbook formula, with loops."""
+    padded: list[Any] = []
+    trigrams: Counter[tuple[Any, ...]] = Counter()
+    for token, first in zip(train, starts, strict=True):
+        if first:
+            padded = ["<", "<"]
+        padded.append(token)
+        trigrams[tuple(padded[-3:])] += 1
+    bigrams = Counter({pair for pair in [three[1:] for three in trigrams]})
+    bigrams = Counter(three[1:] for three in trigrams)
+    unigrams = Counter(two[1:] for two in bigrams)
+
+    def discount(counts: Counter[Any]) -> float:
+        once, twice = sum(c == 1 for c in counts.values()), sum(c == 2 for c in counts.values())
+        return once / (once + 2 * twice) if once and twice else 0.5
+
+    def p(counts: Counter[Any], context: tuple[Any, ...], below: float) -> float:
+        own = {gram: count for gram, count in counts.items() if gram[:-1] == context}
+        if not own:
+            return below
+        d = discount(counts)
+        total = sum(own.values())
+        return max(own.get((*context, word), 0) - d, 0) / total + d * len(own) / total * below
+
+    one = p(unigrams, (), 1 / size)
+    two = p(bigrams, history[1:], one)
+    return p(trigrams, history, two)
+
+
+@pytest.mark.parametrize("with_starts", [False, True])
+def test_kneser_ney_is_the_formula(with_starts: bool) -> None:
+    size = 6
+    train, test = text(1, 120, size), text(2, 30, size)
+    starts = np.arange(120) % 8 == 0 if with_starts else np.arange(120) == 0
+    of_test = np.arange(30) % 5 == 0 if with_starts else np.arange(30) == 0
+    model = ngrams.KneserNey(train, size, starts if with_starts else None)
+    found = np.exp(model.log_probabilities(test, of_test if with_starts else None))
+    history: tuple[Any, Any] = ("<", "<")
+    for place, word in enumerate(test.tolist()):
+        if of_test[place]:
+            history = ("<", "<")
+        assert found[place] == pytest.approx(kneser_ney(train.tolist(), size, starts.tolist(), history, word), rel=1e-10)
+        history = (history[1], word)
+
+
+def test_probabilities_of_all_words_sum_to_one() -> None:
+    size = 7
+    model = ngrams.KneserNey(text(3, 200, size), size)
+    for before in ([0, 1], [5, 5], [6, 0]):
+        last = [math.exp(model.log_probabilities(np.array([*before, word]))[-1]) for word in range(size)]
+        assert sum(last) == pytest.approx(1, abs=1e-12)
+    assert np.exp(ngrams.unigram(text(3, 200, size), size, np.arange(size))).sum() == pytest.approx(1)
+
+
+def test_scores_by_hand() -> None:
+    """Four tokens of probabilities 1/2, 1/4, 1/8, 1/4: perplexity 4; two words of eight characters."""
+    nats = -np.log([0.5, 0.25, 0.125, 0.25])
+    about = {"tokens": {"test": 4}, "characters": {"test": 8}, "words": {"test": 2}}
+    found = language.scores(nats, about)
+    assert found["perplexity"] == pytest.approx(4)
+    assert found["nats_per_token"] == pytest.approx(2 * math.log(2))
+    assert found["bits_per_character"] == pytest.approx(1)
+    assert found["perplexity_per_word"] == pytest.approx(16)
+
+
+def chosen_by_loop(logits: np.ndarray, temperature: float, top_k: int | None, top_p: float) -> np.ndarray:
+    odds = [math.exp(value / temperature) for value in logits]
+    odds = [value / sum(odds) for value in odds]
+    ranked = sorted(range(len(odds)), key=lambda place: -odds[place])
+    kept, mass = [], 0.0
+    for place in ranked[: top_k or len(ranked)]:
+        if mass >= top_p:
+            break
+        kept.append(place)
+        mass += odds[place]
+    total = sum(odds[place] for place in kept)
+    return np.array([odds[place] / total if place in kept else 0.0 for place in range(len(odds))])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("top_k", [None, 1, 3])
+@pytest.mark.parametrize("top_p", [1.0, 0.6, 0.01])
+def test_choices_against_a_loop(temperature: float, top_k: int | None, top_p: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 7))
+    found = language.probabilities(logits, temperature, top_k, top_p)
+    for row, expected in zip(found, logits, strict=True):
+        np.testing.assert_allclose(row, chosen_by_loop(expected, temperature, top_k, top_p), atol=1e-12)
+    assert (language.probabilities(logits, 0.0).argmax(-1) == logits.argmax(-1)).all()
+    assert set(np.unique(language.probabilities(logits, 0.0))) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("end", [None, 0])
+def test_a_wide_beam_search_finds_the_likeliest_of_all(end: int | None) -> None:
+    """A model whose next token depends on the last one, small enough to try every continuation."""
+    size, length = 4, 4
+    table = np.random.default_rng(6).normal(size=(size, size))
+    likely = np.log(language.probabilities(table))
+
+    def step(ids: np.ndarray, state: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        return table[ids], [state[0] + 1]
+
+    best: dict[float, list[int]] = {}
+
+    def walk(path: list[int], last: int, total: float) -> None:
+        if len(path) == length or (path and path[-1] == end):
+            best[total] = path
+            return
+        for word in range(size):
+            walk([*path, word], word, total + likely[last, word])
+
+    walk([], 1, 0.0)
+    found, nats = predict.search(lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 4**4, length, end)
+    assert found.tolist() == best[max(best)]
+    assert nats.sum() == pytest.approx(max(best))
+    greedy, _ = predict.search(lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 1, length, end)
+    assert greedy[0] == table[1].argmax()
+
+
+ODD = ["plain words", "", "naïve café — “quotes”", "日本語 の 文", "👩‍👩‍👧 emoji\tand\ttabs", "a\u0301 combining", "line\nbreaks\r\nhere", "<eos> <pad>", "\x00\x1f", "ﬁ Ⅷ"]
+
+
+@pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
+def test_decoding_gives_the_text_back(unit: tokens.Unit) -> None:
+    fitted = tokens.fit([ODD], unit, 300 if unit == "bytes" else None, 1, False, False)
+    again = tokens.of(fitted.content())
+    assert again.content() == fitted.content()
+    for original in ODD:
+        expected = " ".join(original.split()) if unit == "words" else original
+        for tokenizer in (fitted, again):
+            ids, lengths = tokenizer.encode([original])
+            assert lengths.tolist() == [len(ids)]
+            assert tokenizer.decode(ids.tolist()) == expected
+    ids, lengths = fitted.encode(ODD)
+    assert lengths.sum() == len(ids)
+    assert ids.max() < fitted.size
+
+
+def test_bytes_give_back_what_they_never_saw() -> None:
+    fitted = tokens.fit([["only ascii here, only ascii there"] * 9], "bytes", 270, 1, False, False)
+    for original in ODD:
+        assert fitted.decode(fitted.encode([original])[0].tolist()) == original
+
+
+@pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
+def test_the_same_text_gives_the_same_tokenizer_in_any_order(unit: tokens.Unit) -> None:
+    contents = {
+        tokens.fit(parts, unit, 290 if unit == "bytes" else None, 1, False, False).content()
+        for parts in ([ODD * 3], [ODD, ODD, ODD], [list(reversed(ODD * 3))])
+    }
+    assert len(contents) == 1
+
+
+def test_a_vocabulary_is_sorted_by_count_then_token() -> None:
+    fitted = tokens.fit([["b a c a", "b d a"]], "words", None, 1, False, False)
+    assert [fitted.token(number) for number in range(3, fitted.size)] == ["a", "b", "c", "d"]
+    rare = tokens.fit([["b a c a", "b d a"]], "words", None, 2, False, False)
+    assert rare.size == 5
+    assert rare.encode(["a d"])[0].tolist() == [3, tokens.UNKNOWN]
+    apart = tokens.fit([["Hello, (World)!"]], "words", None, 1, True, True)
+    assert sorted(apart.token(number) for number in range(3, apart.size)) == ["!", "(", ")", ",", "hello", "world"]
+
+
+@pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
+def test_a_vocabulary_that_the_text_cannot_fill_is_an_error(unit: tokens.Unit) -> None:
+    with pytest.raises(InputError, match="vocabulary_size: expected .* received 9999"):
+        tokens.fit([["a few words"]], unit, 9999, 1, False, False)
+
+
+@pytest.mark.parametrize(("count", "rows", "steps"), [(5, 2, 2), (17, 3, 4), (8, 8, 3), (9, 1, 9), (10, 4, 1)])
+def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(count: int, rows: int, steps: int) -> None:
+    ids = np.arange(10, 10 + count)
+    source = streams.Stream(ids, 2, rows, steps)
+    seen: list[int] = []
+    histories: dict[int, list[int]] = defaultdict(list)
+    for first in range(0, len(source), rows):
+        batch = source.cut(np.arange(first, first + rows))
+        for row in range(rows):
+            for token, target, real in zip(batch["inputs"]["tokens"][row], batch["targets"][row], batch["mask"][row], strict=True):
+                if real:
+                    assert token == (2 if target == 10 else target - 1)
+                    if histories[row]:
+                        assert token == histories[row][-1]
+                    histories[row].append(int(target))
+                    seen.append(int(target))
+                else:
+                    assert token == target == tokens.PAD
+    assert sorted(seen) == ids.tolist()
+
+
+def test_prefixes_are_padded_on_the_left() -> None:
+    source = streams.Prefixes(np.array([5, 6, 7, 8, 9]), np.array([0, 3, 3, 5]), 3)
+    batch = source.cut(np.arange(len(source)))
+    assert batch["inputs"]["tokens"].tolist() == [[0, 0, 5], [0, 5, 6], [0, 0, 8]]
+    assert batch["targets"].tolist() == [6, 7, 9]
