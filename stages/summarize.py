@@ -15,24 +15,24 @@ DIGITS = 5
 
 def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
-    summary, directions = {}, {}
+    summary = {}
     for task in parameters.read_all()["tasks"]:
         folder = Path("data/evaluations") / task
         scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
         write_json(Path("data/metrics") / f"{task}.json", scores)
-        summary[task] = headline(scores, about["score"])
-        directions[task] = about["direction"]
+        summary[task] = headline(scores, about["score"], about["direction"])
     write_json(Path("data/metrics/summary.json"), summary)
-    for line in table(summary, directions):
+    for line in table(summary):
         log.info(line)
 
 
-def headline(scores: dict[str, Any], score: str) -> dict[str, Any]:
+def headline(scores: dict[str, Any], score: str, direction: str) -> dict[str, Any]:
     """Returns the few numbers by which a task's runs are compared: its score, the best floor's, skill, and coverage."""
     best = scores["best_baseline"]
     kept = {key: scores["model"][key] for key in ("coverage_95",) if key in scores["model"]}
     return {
         score: scores["model"][score],
+        "direction": direction,
         "best_baseline": best,
         f"{best}_{score}": scores["baseline"][best][score],
         "skill": scores["skill"],
@@ -47,14 +47,14 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def table(summary: dict[str, dict[str, Any]], directions: dict[str, str]) -> list[str]:
+def table(summary: dict[str, dict[str, Any]]) -> list[str]:
     """Returns the lines of a table: a task a line, with what is better of its score."""
     lines = [f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} {'skill':>10}  best baseline"]
     for task, entry in summary.items():
         score, best = next(iter(entry)), entry["best_baseline"]
         skill = "" if entry["skill"] is None else f"{entry['skill']:.4g}"
         lines.append(
-            f"{task:<20} {score:<20} {directions[task]:<7} {entry[score]:>10.4g} {entry[f'{best}_{score}']:>10.4g} {skill:>10}  {best}"
+            f"{task:<20} {score:<20} {entry['direction']:<7} {entry[score]:>10.4g} {entry[f'{best}_{score}']:>10.4g} {skill:>10}  {best}"
         )
     return lines
 

@@ -15,8 +15,11 @@ SMALL = """\
 seed: 3
 sources:
   hourly: {file: hourly.csv, generator: seasonal, rows: 500}
+  verses:
+    file: verses.txt
+    lines: [one fish, two fish, red fish, blue fish, one red fish, two blue fish, old fish, new fish, one old fish, one new fish]
 scale_and_window: [small, own]
-tokenize_text: []
+tokenize_text: [verses]
 tasks:
   small:
     kind: forecasting
@@ -39,6 +42,14 @@ tasks:
     train: {cell: simple_rnn, units: 2, epochs: 1}
     evaluate: {}
     predict: {}
+  verses:
+    kind: language_modelling
+    ingest: {file: data/raw/verses.txt, split: {train: 6, validation: 2, test: 2}}
+    tokenize_text: {}
+    baseline: {}
+    train: {cell: lstm, units: 4, steps: 3, batch_size: 2, dropout: 0.1, epochs: 1}
+    evaluate: {streams: 2}
+    predict: {prompts: [one], tokens: 4}
 """
 
 

@@ -22,7 +22,7 @@ def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
     return {
         "perplexity": float(np.exp(mean)),
         "nats_per_token": mean,
-        "bits_per_character": whole / np.log(2) / about["characters"]["test"],
+        "bits_per_character": float(whole / np.log(2) / about["characters"]["test"]),
         "perplexity_per_word": float(np.exp(min(whole / about["words"]["test"], 700.0))),
     }
 

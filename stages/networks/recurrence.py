@@ -123,22 +123,26 @@ def run(
             forward loop.
     """
     known = inputs.shape[:2]
-    rows, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
-    size, length = _whole(inputs.shape[0], rows, PARTS), _whole(inputs.shape[1], steps, 1)
-    if length is not steps and mask is None:
+    rows, steps = (tf.shape(inputs)[axis] if of is None else of for axis, of in enumerate(known))
+    size, length = _whole(rows, PARTS), _whole(steps, 1)
+    # What is known is an int, what is not a tensor.
+    pads = not (isinstance(size, int) and size == rows and isinstance(length, int))
+    if not isinstance(length, int) and mask is None:
         mask = tf.ones([rows, steps], tf.bool)
-    more, later = size - rows, length - steps
 
     def padded(array: Any, rows_axis: int, *time: int) -> Any:
-        ends = [[0, more if axis == rows_axis else later if axis in time else 0] for axis in range(len(array.shape))]
-        return tf.pad(array, ends)
+        wanted = [size if axis == rows_axis else length if axis in time else of for axis, of in enumerate(array.shape)]
+        ends = [
+            [0, 0 if isinstance(of, int) and of == now else of - tf.shape(array)[axis]]
+            for axis, (of, now) in enumerate(zip(wanted, array.shape, strict=True))
+        ]
+        return tf.ensure_shape(tf.pad(array, ends), [of if isinstance(of, int) else None for of in wanted])
 
-    if size is not rows or length is not steps:
+    if pads:
         inputs, states = padded(inputs, 0, 1), [padded(state, 0) for state in states]
         mask = mask if mask is None else padded(mask, 0, 1)
         dropped = dropped if dropped is None else padded(dropped, 1)
-    one = inputs.shape[0] is not None and inputs.shape[0] < 2 * PARTS
-    parts = 1 if one else PARTS
+    parts = 1 if known[0] is not None and known[0] < 2 * PARTS else PARTS
 
     def split(array: Any, axis: int = 0) -> list[Any]:
         return [None] * parts if array is None else tf.split(array, parts, axis)
@@ -147,20 +151,20 @@ def run(
     done = [_piece(cell, *piece, weights, training, sequences) for piece in pieces]
     joined: list[Any] = [None if of[0] is None else tf.concat(of, 0) for of in zip(*done, strict=True)]
     outputs, last = joined[0], joined[1:]
-    if size is not rows or length is not steps:
+    if pads:
         outputs, last = None if outputs is None else outputs[:rows, :steps], [state[:rows] for state in last]
     # What is known when the graph is made stays known for the next layer.
     return None if outputs is None else tf.ensure_shape(outputs, [*known, states[0].shape[1]]), last
 
 
-def _whole(known: int | None, size: Any, multiple: int) -> Any:
+def _whole(size: Any, multiple: int) -> Any:
     """Returns the size to which an axis is padded.
 
     A size that is known when the graph is made is kept (made even, where there are two parts). Of one that is not, there may be
     many, and each would be compiled anew: it goes up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
     """
-    if known is not None:
-        return size if known % multiple == 0 or known < 2 * multiple else tf.constant(known + known % multiple)
+    if isinstance(size, int):
+        return size if size < 2 * multiple else size + size % multiple
     exponent = tf.floor(tf.math.log(tf.cast(tf.maximum(size, 1), tf.float64)) / np.log(2) + 1e-9)
     power = tf.cast(tf.round(2.0**exponent), tf.int32)
     middle = power + power // 2

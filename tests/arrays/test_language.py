@@ -30,7 +30,6 @@ def kneser_ney(train: list[int], size: int, starts: list[bool], history: tuple[A
             padded = ["<", "<"]
         padded.append(token)
         trigrams[tuple(padded[-3:])] += 1
-    bigrams = Counter({pair for pair in [three[1:] for three in trigrams]})
     bigrams = Counter(three[1:] for three in trigrams)
     unigrams = Counter(two[1:] for two in bigrams)
 
@@ -140,7 +139,18 @@ def test_a_wide_beam_search_finds_the_likeliest_of_all(end: int | None) -> None:
     assert greedy[0] == table[1].argmax()
 
 
-ODD = ["plain words", "", "naïve café — “quotes”", "日本語 の 文", "👩‍👩‍👧 emoji\tand\ttabs", "a\u0301 combining", "line\nbreaks\r\nhere", "<eos> <pad>", "\x00\x1f", "ﬁ Ⅷ"]
+ODD = [
+    "plain words",
+    "",
+    "naïve café — “quotes”",
+    "日本語 の 文",
+    "👩‍👩‍👧 emoji\tand\ttabs",
+    "a\u0301 combining",
+    "line\nbreaks\r\nhere",
+    "<eos> <pad>",
+    "\x00\x1f",
+    "ﬁ Ⅷ",
+]
 
 
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
@@ -186,7 +196,7 @@ def test_a_vocabulary_is_sorted_by_count_then_token() -> None:
 
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
 def test_a_vocabulary_that_the_text_cannot_fill_is_an_error(unit: tokens.Unit) -> None:
-    with pytest.raises(InputError, match="vocabulary_size: expected .* received 9999"):
+    with pytest.raises(InputError, match=r"vocabulary_size: expected .* received 9999"):
         tokens.fit([["a few words"]], unit, 9999, 1, False, False)
 
 

@@ -200,7 +200,10 @@ def test_unknown_sizes(cell: str) -> None:
         for expected, received in zip(plain(inputs), unknown(inputs), strict=True):
             assert received.shape == expected.shape
             np.testing.assert_allclose(received, expected, atol=1e-5)
-    sizes = [int(recurrence._whole(None, tf.constant(size), recurrence.PARTS)) for size in range(1, 1001)]
+    one = tf.function(lambda inputs: fast(inputs), input_signature=[tf.TensorSpec([1, None, 3])])
+    inputs = random(2, 1, 5, 3).astype("float32")
+    np.testing.assert_allclose(one(inputs)[0], plain(inputs)[0], atol=1e-5)
+    sizes = [int(recurrence._whole(tf.constant(size), recurrence.PARTS)) for size in range(1, 1001)]
     assert all(whole >= size for size, whole in enumerate(sizes, 1))
     assert all(whole <= 1.5 * size for size, whole in enumerate(sizes, 1) if size > 1)
     assert len(set(sizes)) <= 20
