@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: run test setup lock benchmarks benchmark-windows benchmark-recurrent format clean
+.PHONY: run test setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
 
 run: setup ## Everything that is stale, from raw data to forecasts
 	dvc repro
@@ -37,6 +37,9 @@ benchmarks: setup ## The public data sets; REPRISE_MIRROR=FOLDER reads them from
 
 benchmark-windows: setup ## Memory and speed of windowing 10 million rows
 	python -m benchmarks.windowing
+
+benchmark-tokens: setup ## Memory and speed of tokenizing 100 million words
+	python -m benchmarks.tokenizing
 
 PYTORCH ?= .venv/bin/python
 benchmark-recurrent: setup ## Speed of the recurrent layers; PYTORCH=PATH names a Python that has PyTorch, to compare with it

@@ -49,7 +49,8 @@ def check(content: dict[str, Any]) -> None:
     for preparing in sorted(set(kinds.PREPARED_BY.values())):
         of_kinds = [kind for kind, stage in kinds.PREPARED_BY.items() if stage == preparing]
         for name in content[preparing]:
-            if (content["tasks"].get(name) or {}).get("kind") not in of_kinds:
+            kind = content["tasks"].get(name, {}).get("kind")
+            if name not in content["tasks"] or (kind in kinds.PREPARED_BY and kind not in of_kinds):
                 expected = f"names of tasks of the kind {' or '.join(of_kinds)}"
                 faults.append(f"{parameters.PATH}: {preparing}: expected {expected}, received {name!r}")
     if faults:

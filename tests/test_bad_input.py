@@ -22,6 +22,7 @@ PARAMS: dict[str, Any] = {
     "seed": 1,
     "sources": {},
     "scale_and_window": ["x"],
+    "tokenize_text": [],
     "tasks": {
         "x": {
             "kind": "forecasting",
@@ -189,7 +190,7 @@ def test_unsorted_rows_and_other_forms_of_the_same_file_give_the_same_table(fold
         ("ingest.file", "/etc/passwd", r"tasks.x.ingest.file: .*received '/etc/passwd'"),
         ("baseline.methods", ["naive2"], r"tasks.x.baseline.*"),
         ("scale_and_window.horizon", 1.5, r"tasks.x.scale_and_window.horizon: expected a valid integer.*received 1.5"),
-        ("kind", "forecast", r"tasks.x.kind: expected one of forecasting, received 'forecast'"),
+        ("kind", "forecast", r"tasks.x.kind: expected one of forecasting, language_modelling, received 'forecast'"),
         ("training", {}, r"tasks.x.training is not a known section"),
     ],
 )
@@ -225,8 +226,8 @@ def test_all_faults_are_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPat
         ("seed: 1\nseed: 2\n", "duplicate key"),
         ("- seed\n", "expected keys such as seed and tasks at the top, received list"),
         ("", "received NoneType"),
-        ("seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\n", "tasks: expected a valid dictionary, received 3"),
-        ("tasks: {}\nsources: {}\nscale_and_window: []\n", "seed"),
+        ("seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "tasks: expected a valid dictionary, received 3"),
+        ("tasks: {}\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "seed"),
     ],
 )
 def test_a_parameter_file_that_is_broken_is_one_error(text: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

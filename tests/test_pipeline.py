@@ -197,7 +197,9 @@ def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
     params = YAML(typ="safe").load(Path(__file__).parent.parent / "params.yaml")
     project = copy_project(tmp_path / "project", run)
     (project / "params.yaml").write_text(
-        json.dumps({**params, "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"]})
+        json.dumps(
+            {**params, "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"], "tokenize_text": []}
+        )
     )
     run(project, "dvc", "repro", "-q", "predict@sum_of_two")
     newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"

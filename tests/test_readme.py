@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages import baseline, check, ingest, scale_and_window, summarize
+from stages import baseline, check, ingest, scale_and_window, summarize, tokenize_text
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -87,9 +87,22 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
     Path("data/raw").mkdir(parents=True)
     days = np.arange(400)
     pd.DataFrame({"day": pd.date_range("2023-01-01", periods=400), "sold": 20 + days % 7}).to_csv("data/raw/shop.csv", index=False)
-    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: [shop]\ntasks:\n" + task)
+    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task)
     check.main([])
     for stage in (ingest, scale_and_window, baseline):
         stage.main(["shop"])
     scores = json.loads(Path("data/baselines/shop/scores.json").read_text())
     assert scores["seasonal_naive"]["mae"] == pytest.approx(0, abs=1e-5)
+
+
+def test_the_example_of_own_texts_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = block_after("own texts")
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/letters.txt").write_text("Dear reader , this is a letter .\nYours , the writer\n" * 60)
+    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task)
+    check.main([])
+    for stage in (ingest, tokenize_text, baseline):
+        stage.main(["letters"])
+    scores = json.loads(Path("data/baselines/letters/scores.json").read_text())
+    assert scores["trigram"]["perplexity"] < 1.5 < scores["unigram"]["perplexity"]

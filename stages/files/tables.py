@@ -83,8 +83,10 @@ def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
 def read_in_parts(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:
     """Yields a Parquet table part by part, so that memory holds one part at a time."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(rows, columns=list(columns)):
-            yield batch.to_pandas()
+        # Group by group: asked for all of them at once, Arrow keeps what it has read.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+                yield batch.to_pandas()
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -194,8 +194,8 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
             return keras.optimizers.schedules.CosineDecay(parameters.learning_rate, steps)
         case "exponential":
             return keras.optimizers.schedules.ExponentialDecay(parameters.learning_rate, steps, 0.01)
-        case "staged":
-            stages = range(max(parameters.epochs - parameters.hold, 0) + 1)
+        case "staged" if parameters.epochs > parameters.hold:
+            stages = range(parameters.epochs - parameters.hold + 1)
             return keras.optimizers.schedules.PiecewiseConstantDecay(
                 [(parameters.hold + stage) * steps_per_epoch for stage in stages[:-1]],
                 [parameters.learning_rate * parameters.factor**stage for stage in stages],

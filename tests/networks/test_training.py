@@ -14,6 +14,8 @@ from stages.networks.parameters import Training
 class Numbers:
     """y = 2 x - 1 for `count` numbers; every third value does not count, and is wrong."""
 
+    streams = None
+
     def __init__(self, count: int) -> None:
         self.x = np.linspace(-1, 1, count, dtype=np.float32)[:, None]
         self.seen: list[np.ndarray] = []
@@ -107,7 +109,7 @@ def test_predictions_come_in_order_and_once_each() -> None:
     given, source = network(), Numbers(11)
     expected = given({"x": source.x}).numpy()
     for batch_size in (1, 4, 11, 100):
-        np.testing.assert_allclose(training.predict(given, source, batch_size), expected, rtol=1e-6)
+        np.testing.assert_allclose(training.predict(given, source, batch_size=batch_size), expected, rtol=1e-6)
 
 
 def test_the_mean_of_several_networks_is_a_network() -> None:
