@@ -5,8 +5,8 @@ from pathlib import Path
 
 from stages import command, kinds
 from stages.errors import InputError
-from stages.files import parameters, readers, sources, tables
-from stages.files.writing import write_json
+from stages.files import parameters, readers, tables
+from stages.files.writing import sha256_of, write_json
 
 log = logging.getLogger("reprise")
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
         raise InputError(f"task {task}, {source}: {error}") from None
     folder = Path("data/ingested") / task
     tables.write(folder / "table.parquet", table)
-    write_json(folder / "about.json", {"sha256": sources.sha256_of(source), **about})
+    write_json(folder / "about.json", {"sha256": sha256_of(source), **about})
     log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items()))
 
 

@@ -1,12 +1,14 @@
-"""Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best on validation."""
+"""Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best on validation.
+
+Until it is done, checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of one that was not.
+"""
 
 import logging
-import time
 from pathlib import Path
 
 from stages import command, kinds
 from stages.errors import InputError
-from stages.files import examples, models, parameters
+from stages.files import checkpoints, examples, models, parameters
 from stages.files.writing import write_json, write_text
 from stages.networks import training
 
@@ -18,19 +20,22 @@ def main(arguments: list[str]) -> None:
     part = kinds.part(parameters.kind(task), "train")
     section = parameters.section(task, "train", part.Parameters)
     seed = parameters.seed()
-    given = examples.read(Path("data/examples") / task)
+    source = Path("data/examples") / task
+    given = examples.read(source)
 
+    saved, key = Path("data/checkpoints") / task, checkpoints.key_of(source, {"seed": seed, **section.model_dump()})
+    checkpoints.remove(saved, but=key)
     train, validation = (part.batches(given.arrays, given.about, split, section) for split in ("train", "validation"))
-    started = time.perf_counter()
     networks, histories = [], []
     try:
         for member in range(1, section.members + 1):
             training.seed_everything(seed + member - 1)
             networks.append(part.build(given.about, section, f"member_{member}"))
-            histories.append(training.fit(networks[-1], part.loss(section), train, validation, section, seed + member - 1))
+            store = checkpoints.Checkpoints(saved / key / f"member_{member}", section.checkpoint_seconds)
+            histories.append(training.fit(networks[-1], part.loss(section), train, validation, section, seed + member - 1, store))
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
-    seconds = time.perf_counter() - started
+    seconds = sum(history.seconds for history in histories)
     network = training.averaged(networks)
 
     folder = Path("data/models") / task
@@ -53,6 +58,7 @@ def main(arguments: list[str]) -> None:
         Path("data/times") / f"{task}.json",
         {"train_seconds": round(seconds, 3), "train_steps": sum(history.steps for history in histories)},
     )
+    checkpoints.remove(saved)
     log.info("%s: %s in %.1f s", task, ", ".join(f"{key} {value}" for key, value in about.items()), seconds)
 
 

@@ -1,63 +1,15 @@
-"""`dvc.yaml` is true: it declares every file that a stage imports and every parameter that it reads."""
+"""The shape of the project: which code may import which, and that the benchmarks run the same graph."""
 
 import ast
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from stages.kinds import PREPARED_BY
-from tests.graph import ROOT, files_of
+from tests.conftest import ROOT
 
 PIPELINES = [ROOT, ROOT / "benchmarks"]
-STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-# The stages that run for tasks of any kind.
-OF_A_KIND = [name for name, stage in STAGES.items() if stage.get("foreach") == "${tasks}"]
-
-
-def body(name: str) -> dict[str, Any]:
-    return STAGES[name].get("do", STAGES[name])
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_declares_exactly_the_files_it_imports(name: str) -> None:
-    """A stage of all kinds declares what any of them imports: DVC has no lists of dependencies by kind."""
-    code = {str(path) for path in body(name)["deps"] if str(path).startswith("stages/")}
-    assert code == declared(name)
-
-
-def declared(name: str) -> set[str]:
-    """Returns the files that the stage has to declare, as they stand in `dvc.yaml`."""
-    if name not in OF_A_KIND:
-        return files_of(name, None)
-    return {path.replace(f"kinds/{kind}/", "kinds/${item.kind}/") for kind in PREPARED_BY for path in files_of(name, kind)}
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_declares_exactly_the_parameters_it_reads(name: str) -> None:
-    each = "${item}" if name in PREPARED_BY.values() else "${key}"
-    assert set(body(name)["params"]) == parameters_read(ROOT / f"stages/{name}.py", each)
-
-
-def parameters_read(path: Path, each: str) -> set[str]:
-    """Returns the parameters that a stage's own file reads, as `dvc.yaml` names them."""
-    read = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "parameters"):
-            continue
-        match node.func.attr:
-            case "seed":
-                read.add("seed")
-            case "kind":
-                read.add(f"tasks.{each}.kind")
-            case "section":
-                read.add(f"tasks.{each}.{node.args[1].value}")  # type: ignore[attr-defined]
-            case "read_all":
-                # What is taken out of the whole file stands behind the call, or the whole of it is checked.
-                whole = {"seed", "sources", "tasks", *PREPARED_BY.values()}
-                read |= {"check": whole, "fetch": {f"sources.{each}"}, "summarize": {"tasks"}}[path.stem]
-    return read
 
 
 def test_only_stage_files_read_parameters() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages.files.sources import sha256_of
+from stages.files.writing import sha256_of
 from tests.conftest import Run, copy_project
 
 STAGES_WITHOUT_TENSORFLOW = [

@@ -1,7 +1,6 @@
 """Raw files that are made or fetched: from a URL or its mirror, from an installed package, or by a seeded generator."""
 
 import ast
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from stages.arrays import generators
 from stages.errors import InputError
-from stages.files.writing import whole, write_text
+from stages.files.writing import sha256_of, whole, write_text
 from stages.sections import Count, Name, Section
 
 log = logging.getLogger("reprise")
@@ -138,16 +137,6 @@ def fetch(source: Source, seed: int) -> Path:
             with whole(target) as part:
                 generators.GENERATORS[source.generator](source.rows, seed).to_csv(part, index=False, lineterminator="\n")
     return target
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the sum of a file; of a folder, that of its files' names and sums."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = "".join(f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
-        return hashlib.sha256(lines.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(path: Path, expected: str, what: str) -> None:

@@ -1,6 +1,8 @@
 """The parameters that every kind of network shares: its recurrent stack, and its training. Imports no Keras."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from stages.sections import Count, Positive, Rate, Section
 
@@ -19,6 +21,7 @@ class Training(Section):
     steps_per_call: training steps in one call of the compiled loop.
     members: networks that differ in their seed alone, and whose outputs are averaged.
     fast: whether the recurrent layers run Reprise's own loop; Keras's otherwise.
+    checkpoint_seconds: time between two checkpoints, from which training that was killed goes on; 0: after every call; null: none.
     """
 
     cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"
@@ -38,3 +41,4 @@ class Training(Section):
     steps_per_call: Count = 32
     members: Count = 1
     fast: bool = True
+    checkpoint_seconds: Annotated[float, Field(ge=0)] | None = 60

@@ -1,8 +1,8 @@
 """The one training loop. A compiled function runs many steps a call; Python cuts the next batches meanwhile.
 
 It knows nothing of what it trains: a network, an elementwise loss, and two sources of batches. Everything that a run's result
-depends on is in the network's variables, the optimizer's variables, the average, and the numbers (seed, epoch, step): the order of
-an epoch follows from the seed and its number alone.
+depends on is in `_Progress`: variables (those of random generators are among the network's) and a few numbers. The order of an epoch
+follows from the seed and its number alone. So training that was killed goes on from a checkpoint to the same bytes.
 """
 
 import logging
@@ -43,6 +43,16 @@ class Batches(Protocol):
     def cut(self, indices: np.ndarray) -> dict[str, Any]: ...
 
 
+class Checkpoints(Protocol):
+    """Keeps named arrays where they outlive the process."""
+
+    def due(self) -> bool: ...
+
+    def save(self, arrays: dict[str, np.ndarray]) -> None: ...
+
+    def latest(self) -> dict[str, np.ndarray] | None: ...
+
+
 @dataclass
 class History:
     """What training did.
@@ -51,11 +61,63 @@ class History:
         epochs: one entry an epoch: `epoch`, `train`, `validation` (mean loss of the scored values).
         best_epoch: the epoch whose weights the network has now.
         steps: training steps taken.
+        seconds: how long it took, in all processes that took part.
     """
 
     epochs: list[dict[str, float]]
     best_epoch: int
     steps: int
+    seconds: float
+
+
+class _Progress:
+    """All that the rest of a training depends on, as variables and numbers that a checkpoint holds.
+
+    Attributes:
+        epoch, call: the next call of the compiled loop: its epoch, from 1, and its place in it, from 0.
+        state: what the network carries to that call.
+        total, weight: sums over the epoch so far, of the losses and of the mask.
+        best, best_weights: the lowest validation loss, and the weights that had it.
+        history: what was done so far.
+    """
+
+    def __init__(self, network: keras.Model, optimizer: Any, average: list[Any], rows: int) -> None:
+        self.variables = [*network.variables, *optimizer.variables, *average]
+        self.epoch, self.call = 1, 0
+        self.state = start(network, rows)
+        self.total = self.weight = 0.0
+        self.best, self.best_weights = np.inf, network.get_weights()
+        self.history = History([], 0, 0, 0.0)
+        self._since = time.perf_counter()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        self.time()
+        history = self.history
+        return {
+            "position": np.array([self.epoch, self.call, history.best_epoch, history.steps]),
+            "sums": np.array([self.total, self.weight, self.best, history.seconds]),
+            "epochs": np.array([[epoch["train"], epoch["validation"]] for epoch in history.epochs]).reshape(-1, 2),
+            **{f"variable_{index}": variable.numpy() for index, variable in enumerate(self.variables)},
+            **{f"best_{index}": weights for index, weights in enumerate(self.best_weights)},
+            **{f"state_{index}": part.numpy() for index, part in enumerate(self.state)},
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        self.epoch, self.call, self.history.best_epoch, self.history.steps = arrays["position"].tolist()
+        self.total, self.weight, self.best, self.history.seconds = arrays["sums"].tolist()
+        self.history.epochs = [
+            {"epoch": number, "train": train, "validation": validation}
+            for number, (train, validation) in enumerate(arrays["epochs"].tolist(), 1)
+        ]
+        for index, variable in enumerate(self.variables):
+            variable.assign(arrays[f"variable_{index}"])
+        self.best_weights = [arrays[f"best_{index}"] for index in range(len(self.best_weights))]
+        self.state = [tf.constant(arrays[f"state_{index}"]) for index in range(len(self.state))]
+
+    def time(self) -> None:
+        now = time.perf_counter()
+        self.history.seconds += now - self._since
+        self._since = now
 
 
 def seed_everything(seed: int) -> None:
@@ -64,7 +126,15 @@ def seed_everything(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, parameters: Training, seed: int) -> History:
+def fit(
+    network: keras.Model,
+    loss: Loss,
+    train: Batches,
+    validation: Batches,
+    parameters: Training,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+) -> History:
     """Trains `network` in place and leaves the best weights in it.
 
     Args:
@@ -74,6 +144,7 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
         train, validation: the examples. All training examples are seen once an epoch, in an order that `seed` decides; the last
             batch of an epoch is filled up with examples of mask 0, so that all batches have one shape.
         seed: of the epochs' orders; the weights and dropout follow `seed_everything`.
+        checkpoints: where training is saved whenever it is due and at its end. If it holds one, training goes on from there.
 
     Raises:
         InputError: the loss became infinite or NaN.
@@ -83,45 +154,52 @@ def fit(network: keras.Model, loss: Loss, train: Batches, validation: Batches, p
     kind = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[parameters.optimizer]
     optimizer = kind(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
     optimizer.build(network.trainable_variables)
-    average = None if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
+    average = [] if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
     step = training_steps(network, loss, optimizer, average, parameters.average)
     measure = _measuring(network, loss)
-    history = History([], 0, 0)
-    best, best_weights = np.inf, network.get_weights()
+    at = _Progress(network, optimizer, average, batch_size)
+    if checkpoints is not None and (saved := checkpoints.latest()) is not None:
+        at.restore(saved)
+        log.info("training goes on after step %d of %d", at.history.steps, parameters.epochs * steps_per_epoch)
+    history = at.history
     said = time.monotonic()  # where there is no terminal for the bar, a line a minute tells how far it is
     with (
-        tqdm(total=parameters.epochs * steps_per_epoch, unit="step", disable=None, mininterval=0.5) as bar,
+        tqdm(total=parameters.epochs * steps_per_epoch, initial=history.steps, unit="step", disable=None, mininterval=0.5) as bar,
         ThreadPoolExecutor(1) as ahead,
     ):
-        for epoch in range(1, parameters.epochs + 1):
-            order = np.arange(len(train)) if train.streams else np.random.default_rng([seed, epoch]).permutation(len(train))
-            state = start(network, batch_size)
-            total = weight = 0.0
-            for steps, chunk in chunks(network, train, order, batch_size, parameters.steps_per_call, ahead):
-                loss_sum, weight_sum, state = step(chunk, state)
-                total, weight = total + float(loss_sum), weight + float(weight_sum)
+        while at.epoch <= parameters.epochs:
+            order = np.arange(len(train)) if train.streams else np.random.default_rng([seed, at.epoch]).permutation(len(train))
+            left = order[at.call * batch_size * parameters.steps_per_call :]
+            for steps, chunk in chunks(network, train, left, batch_size, parameters.steps_per_call, ahead):
+                if checkpoints is not None and checkpoints.due():
+                    checkpoints.save(at.arrays())
+                loss_sum, weight_sum, at.state = step(chunk, at.state)
+                at.call, at.total, at.weight = at.call + 1, at.total + float(loss_sum), at.weight + float(weight_sum)
                 history.steps += steps
                 bar.update(steps)
-                bar.set_postfix_str(f"epoch {epoch}, loss {total / max(weight, 1):.4g}", refresh=False)
+                bar.set_postfix_str(f"epoch {at.epoch}, loss {at.total / max(at.weight, 1):.4g}", refresh=False)
             raw = _swap(network, average)
             validated = _mean_loss(network, measure, validation, batch_size, ahead)
-            trained = total / max(weight, 1)
+            trained = at.total / max(at.weight, 1)
             if not np.isfinite(trained) or not np.isfinite(validated):
                 raise InputError(
-                    f"training diverged in epoch {epoch} (training loss {trained}, validation loss {validated}): "
+                    f"training diverged in epoch {at.epoch} (training loss {trained}, validation loss {validated}): "
                     "lower train.learning_rate, or set train.clip"
                 )
-            history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
+            history.epochs.append({"epoch": at.epoch, "train": trained, "validation": validated})
             if bar.disable and time.monotonic() > said + 60:
                 said = time.monotonic()
-                log.info("epoch %d of %d: train %.4g, validation %.4g", epoch, parameters.epochs, trained, validated)
-            if validated < best or parameters.patience is None:
-                best, best_weights, history.best_epoch = validated, network.get_weights(), epoch
-            if raw is not None:
-                _assign(network, raw)
-            if parameters.patience is not None and epoch - history.best_epoch >= parameters.patience:
-                break
-    network.set_weights(best_weights)
+                log.info("epoch %d of %d: train %.4g, validation %.4g", at.epoch, parameters.epochs, trained, validated)
+            if validated < at.best or parameters.patience is None:
+                at.best, at.best_weights, history.best_epoch = validated, network.get_weights(), at.epoch
+            _assign(network, raw)
+            ended = parameters.patience is not None and at.epoch - history.best_epoch >= parameters.patience
+            at.epoch, at.call = parameters.epochs + 1 if ended else at.epoch + 1, 0
+            at.state, at.total, at.weight = start(network, batch_size), 0.0, 0.0
+    at.time()
+    if checkpoints is not None:
+        checkpoints.save(at.arrays())
+    network.set_weights(at.best_weights)
     return history
 
 
@@ -203,8 +281,11 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
     return parameters.learning_rate
 
 
-def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: Any, momentum: float | None) -> Any:
-    """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask, and the state."""
+def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: list[Any], momentum: float | None) -> Any:
+    """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask, and the state.
+
+    average: the variables of the moving average of the weights, with `momentum` a step; or none.
+    """
     variables = network.trainable_variables
     rate = 1.0 - (momentum or 0.0)
 
@@ -218,9 +299,8 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: An
                 total, weight = masked_loss(loss, outputs, batch)
                 mean = total / tf.maximum(weight, 1.0)
             optimizer.apply(tape.gradient(mean, variables), variables)
-            if average is not None:
-                for mean_of, variable in zip(average, variables, strict=True):
-                    mean_of.assign_add(rate * (variable.value - mean_of))
+            for mean_of, variable in zip(average, variables, strict=bool(average)):
+                mean_of.assign_add(rate * (variable.value - mean_of))
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum, state
 
@@ -280,15 +360,14 @@ def _cut(network: keras.Model, batches: Batches, indices: np.ndarray, batch_size
     return tf.nest.map_structure(lambda array: array.reshape(-1, batch_size, *array.shape[1:]), chunk)
 
 
-def _swap(network: keras.Model, average: Any) -> list[np.ndarray] | None:
+def _swap(network: keras.Model, average: list[Any]) -> list[np.ndarray]:
     """Puts the average, if there is one, in place of the trained weights, which are returned."""
-    if average is None:
-        return None
-    raw = [variable.numpy() for variable in network.trainable_variables]
+    raw = [variable.numpy() for variable in network.trainable_variables] if average else []
     _assign(network, [variable.numpy() for variable in average])
     return raw
 
 
 def _assign(network: keras.Model, values: list[np.ndarray]) -> None:
-    for variable, value in zip(network.trainable_variables, values, strict=True):
+    """Gives the network's trained variables `values`; none: leaves them."""
+    for variable, value in zip(network.trainable_variables, values, strict=bool(values)):
         variable.assign(value)

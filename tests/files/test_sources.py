@@ -12,6 +12,7 @@ import pytest
 from stages.errors import InputError
 from stages.files import sources
 from stages.files.sources import Download, Folder, Generated, Packaged, fetch
+from stages.files.writing import sha256_of
 
 CONTENT = bytes(range(256)) * 4000
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -153,7 +154,7 @@ def test_a_folder_holds_all_its_parts(server: Server) -> None:
 
 def test_a_packaged_file_is_found_without_importing_the_package(server: Server) -> None:
     found = sources._in_package(Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=SUM))
-    source = Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=sources.sha256_of(found))
+    source = Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=sha256_of(found))
     assert list(pd.read_csv(fetch(source, 0)).columns) == ["date", "co2"]
     for wrong in ({"package": "no_such_package"}, {"path": "no/such/file"}):
         with pytest.raises(InputError, match="expected the"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
-from stages.networks import training
+from stages.networks import recurrent, training
 from stages.networks.backend import keras, tf
 from stages.networks.parameters import Training
 
@@ -131,3 +131,92 @@ def test_a_loss_that_is_no_number_is_one_clear_error() -> None:
 
     with pytest.raises(InputError, match=r"training diverged in epoch 1 .* lower train.learning_rate"):
         training.fit(network(), squared, Wild(6), Wild(6), Training(epochs=2), 0)
+
+
+class Killed(Exception):
+    pass
+
+
+class Memory:
+    """Checkpoints in memory; the process "dies" right after the one of the given number."""
+
+    def __init__(self, dies: int | None) -> None:
+        self.saved: list[dict[str, np.ndarray]] = []
+        self.dies = dies
+
+    def due(self) -> bool:
+        return True
+
+    def save(self, arrays: dict[str, np.ndarray]) -> None:
+        self.saved.append({name: array.copy() for name, array in arrays.items()})
+        if len(self.saved) == self.dies:
+            raise Killed
+
+    def latest(self) -> dict[str, np.ndarray] | None:
+        return self.saved[-1] if self.saved else None
+
+
+class Streams:
+    """Two streams of 6 tokens, of which 2 are seen at a time, for a network with a carried state."""
+
+    streams = 2
+
+    def __len__(self) -> int:
+        return 6
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        values = (indices[:, None] * 2 + np.arange(2)).astype(np.float32)
+        return {"inputs": {"x": np.sin(values)[..., None]}, "targets": np.sin(values + 1), "mask": np.ones((len(indices), 2), np.float32)}
+
+
+def dropping() -> keras.Model:
+    training.seed_everything(5)
+    inputs = keras.Input((10,), name="x")
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(8, activation="tanh")(keras.layers.Dropout(0.3)(inputs)))
+    return keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
+
+
+class Wide(Numbers):
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.x = np.repeat(self.x, 10, 1)
+
+    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+        batch = super().cut(indices)
+        return {**batch, "targets": batch["targets"][:, :1]}
+
+
+def carrying() -> keras.Model:
+    training.seed_everything(5)
+    inputs, state = keras.Input((2, 1), name="x"), keras.Input((4,), name="state")
+    outputs, after = recurrent.GRU(4, return_sequences=True, return_state=True, recurrent_dropout=0.2)(inputs, initial_state=state)
+    outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.4)(outputs))[..., 0]
+    return keras.Model({"x": inputs, "state": state}, {"outputs": outputs, "state": after})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize(("build", "source"), [(dropping, Wide(11)), (carrying, Streams())])
+@pytest.mark.parametrize("dies", [1, 2, 5, 8, 12])
+def test_training_that_was_killed_goes_on_to_the_same_bytes(build: Any, source: Any, optimizer: str, dies: int) -> None:
+    """Dropout, recurrent dropout, average, decay, carried state, best weights and history: nothing is lost at any call."""
+    parameters = Training(
+        epochs=4, batch_size=3, steps_per_call=1, optimizer=optimizer, learning_rate=0.05, decay="cosine", average=0.8, patience=3
+    )
+    whole = build()
+    expected = training.fit(whole, squared, source, source, parameters, 4)
+
+    store = Memory(dies)
+    with pytest.raises(Killed):
+        training.fit(build(), squared, source, source, parameters, 4, store)
+    store.dies = None
+    resumed = build()
+    history = training.fit(resumed, squared, source, source, parameters, 4, store)
+    for weight, same in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+    assert (history.epochs, history.best_epoch, history.steps) == (expected.epochs, expected.best_epoch, expected.steps)
+
+    # What has ended is not trained again: the last checkpoint holds its result.
+    count, again = len(store.saved), build()
+    assert training.fit(again, squared, source, source, parameters, 4, store).epochs == expected.epochs
+    assert len(store.saved) == count + 1
+    np.testing.assert_array_equal(again.get_weights()[0], whole.get_weights()[0])

@@ -1,0 +1,92 @@
+"""What `dvc.yaml` must declare, found by reading the code: every file that a stage imports, every parameter that it reads."""
+
+import ast
+from pathlib import Path
+
+from stages.kinds import PREPARED_BY
+
+
+def declared(root: Path, stage: str, *, of_a_kind: bool) -> set[str]:
+    """Returns the files of code that the stage has to declare, as they stand in `dvc.yaml`.
+
+    A stage that runs for tasks of any kind declares what any of them imports: DVC has no lists of dependencies by kind.
+    """
+    if not of_a_kind:
+        return files_of(root, stage, None)
+    return {path.replace(f"kinds/{kind}/", "kinds/${item.kind}/") for kind in PREPARED_BY for path in files_of(root, stage, kind)}
+
+
+def files_of(root: Path, stage: str, kind: str | None) -> set[str]:
+    """Returns the files that `python -m stages.STAGE` imports for a task of `kind`, as paths from the root.
+
+    Imports inside functions count. `kinds.part(kind, "name")` is an import of that part of the kind; with a name that is no literal
+    it is an import of all parts of all kinds. `kind` None stands for a stage that runs for no one kind.
+    """
+    found: set[str] = set()
+    waiting = [f"stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        path = _path(root, module)
+        if path is None or (name := path.relative_to(root).as_posix()) in found:
+            continue
+        found.add(name)
+        waiting += [package for package in _packages(module) if package != module]
+        waiting += _imports(root, ast.parse(path.read_text()), kind)
+    # Empty packages but for their docstring: nothing in them can change a result.
+    return {name for name in found if not (name.endswith("__init__.py") and _is_only_docstring(root / name))}
+
+
+def parameters_read(root: Path, stage: str, each: str) -> set[str]:
+    """Returns the parameters that a stage's own file reads, as `dvc.yaml` names them; `each` stands for the task or source."""
+    read = set()
+    for node in ast.walk(ast.parse((root / f"stages/{stage}.py").read_text())):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "parameters"):
+            continue
+        match node.func.attr:
+            case "seed":
+                read.add("seed")
+            case "kind":
+                read.add(f"tasks.{each}.kind")
+            case "section":
+                read.add(f"tasks.{each}.{node.args[1].value}")  # type: ignore[attr-defined]
+            case "read_all":
+                # What is taken out of the whole file stands behind the call, or the whole of it is checked.
+                whole = {"seed", "sources", "tasks", *PREPARED_BY.values()}
+                read |= {"check": whole, "fetch": {f"sources.{each}"}, "summarize": {"tasks"}}[stage]
+    return read
+
+
+def _imports(root: Path, tree: ast.AST, kind: str | None) -> list[str]:
+    out = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            out += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            out += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "part" and len(node.args) == 2:
+            part = node.args[1]
+            out += [f"stages.kinds.{kind}.{part.value}"] if isinstance(part, ast.Constant) else _all_parts(root)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module" and kind is None:
+            out += [f"stages.{stage}" for stage in PREPARED_BY.values()]  # check imports the preparing stages by name
+    return [name for name in out if name.split(".")[0] == "stages"]
+
+
+def _all_parts(root: Path) -> list[str]:
+    return [f"stages.kinds.{path.parent.name}.{path.stem}" for path in sorted(root.glob("stages/kinds/*/*.py"))]
+
+
+def _packages(module: str) -> list[str]:
+    names = module.split(".")
+    return [".".join(names[: end + 1]) for end in range(len(names))]
+
+
+def _path(root: Path, module: str) -> Path | None:
+    base = root / module.replace(".", "/")
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _is_only_docstring(path: Path) -> bool:
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in ast.parse(path.read_text()).body)
