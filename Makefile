@@ -3,19 +3,39 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: run test setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
+.PHONY: run test test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
 
 run: setup ## Everything that is stale, from raw data to forecasts
+	@python -m tools.mend
 	dvc repro
 	@python -m stages.summarize
 
-test: setup ## Style, types and tests
+test: setup check audit ## Style, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest
 
-setup: $(INSTALLED) ## .venv with the locked packages
+test-all: setup ## All tests, the slow ones too
+	pytest -m ""
+
+check: setup ## Parameters, graph, lock file and repository, within seconds and without data
+	python -m tools.check
+
+verify: setup ## Two runs from scratch give the bytes of dvc.lock; TASK=NAME: of one task
+	python -m tools.verify $(if $(TASK),--task $(TASK))
+
+audit: setup ## Known holes in the locked packages, where the network allows
+	python -m tools.audit
+
+hooks: setup ## `make check` before each commit
+	printf '#!/bin/sh\nexec make --quiet check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+
+setup: $(INSTALLED) ## .venv with the locked packages, and the merge driver of dvc.lock
+	@! git rev-parse --git-dir > /dev/null 2>&1 || { \
+		git config merge.dvc-lock.driver '.venv/bin/python -m tools.merge_lock %O %A %B' && \
+		git config merge.dvc-summary.driver true; }
 
 # uv is in the lock file itself: its own entry, with its hashes, installs it. uv does not read pip's configuration files; where that is
 # the only way to a package index, pip installs the rest.

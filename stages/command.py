@@ -32,4 +32,4 @@ def run(main: Callable[[list[str]], None]) -> None:
     except OSError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("stopped by the user; `dvc repro` continues with the stages that are left")
+        sys.exit("stopped by the user: `dvc repro` goes on, training from its last checkpoint")

@@ -65,7 +65,7 @@ def _imports(root: Path, tree: ast.AST, kind: str | None) -> list[str]:
             out += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "part" and len(node.args) == 2:
             part = node.args[1]
-            out += [f"stages.kinds.{kind}.{part.value}"] if isinstance(part, ast.Constant) else _all_parts(root)
+            out += [f"stages.kinds.{kind}.{part.value!s}"] if isinstance(part, ast.Constant) else _all_parts(root)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module" and kind is None:
             out += [f"stages.{stage}" for stage in PREPARED_BY.values()]  # check imports the preparing stages by name
     return [name for name in out if name.split(".")[0] == "stages"]

@@ -1,0 +1,43 @@
+"""Nothing is lost: runs that are killed at random moments end with the bytes of one that was not."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.conftest import Run
+from tests.test_pipeline import edit
+
+
+def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, run: Run) -> None:
+    # Long enough that some kills meet it in training.
+    edit(project, "dropout: 0.1, epochs: 1}", "dropout: 0.1, epochs: 400, steps_per_call: 1, patience: null}")
+    run(project, "dvc", "repro", "-q", "train@verses")
+    run(project, "git", "commit", "-qam", "longer")
+    done = run(
+        project,
+        *("python", "-m", "tools.kill", "train@verses", "--times", "5", "--seed", "2"),
+        *("--longest", "14", "--checkpoint-seconds", "0.2"),
+    )
+    found = re.search(r"5 kills in \d+ runs, training resumed from a checkpoint (\d+) times: all ended with the same bytes", done.stderr)
+    assert found, done.stderr
+    assert int(found[1]) > 0
+
+
+def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str, str]) -> None:
+    edit(project, "epochs: 2", "patience: null, epochs: 100000, checkpoint_seconds: 0")
+    saved = project / "data/checkpoints/small"
+    with subprocess.Popen(
+        ["python", "-m", "stages.train", "small"], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
+    ) as training:
+        while not list(saved.glob("*/member_1/*.json")):
+            assert training.poll() is None
+        training.send_signal(signal.SIGINT)
+        said = training.communicate()[1]
+    assert training.returncode == 1
+    assert "stopped by the user: `dvc repro` goes on, training from its last checkpoint" in said
+    assert "Traceback" not in said
+    # A changed parameter starts afresh: the old checkpoints are removed.
+    edit(project, "epochs: 100000", "epochs: 2")
+    assert "goes on" not in run(project, "python", "-m", "stages.train", "small").stderr
+    assert not list(saved.glob("*"))

@@ -1,0 +1,58 @@
+"""The merge of two lock files, stage by stage."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tools.merge_lock import merged
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    tasks = {"t": changes.get("t", {"units": 1}), "u": changes.get("u", 2)}
+    return {
+        "cmd": changes.get("cmd", "x"),
+        "deps": [{"path": path, "md5": changes.get(path, "0")} for path in ("a", "b")],
+        "params": {"params.yaml": {"seed": changes.get("seed", 1), "tasks": tasks}},
+        "outs": [{"path": "out", "md5": changes.get("out", "0")}],
+    }
+
+
+# base, ours, theirs -> the entry, "again", or "conflict"
+CASES = {
+    "none changed": (entry(), entry(), entry(), entry()),
+    "ours changed": (entry(), entry(a="1", out="1"), entry(), entry(a="1", out="1")),
+    "theirs changed": (entry(), entry(), entry(seed=2, out="1"), entry(seed=2, out="1")),
+    "both the same": (entry(), entry(a="1"), entry(a="1"), entry(a="1")),
+    "other files": (entry(), entry(a="1", out="1"), entry(b="1", out="2"), "again"),
+    "other parameters": (entry(), entry(t={"units": 2}, out="1"), entry(u=3, out="2"), "again"),
+    "a file and a parameter": (entry(), entry(a="1", out="1"), entry(seed=2, out="2"), "again"),
+    "the same file, otherwise": (entry(), entry(a="1"), entry(a="2"), "conflict"),
+    "the same parameter, otherwise": (entry(), entry(t={"units": 2}), entry(t={"units": 3}), "conflict"),
+    "the command, otherwise": (entry(), entry(cmd="y"), entry(cmd="z"), "conflict"),
+    "the same inputs, other outputs": (entry(), entry(a="1", out="1"), entry(a="1", out="2"), "again"),
+    "added by one": (None, entry(), None, entry()),
+    "added by both, the same": (None, entry(), entry(), entry()),
+    "added by both, otherwise": (None, entry(), entry(seed=2), "conflict"),
+    "removed by one": (entry(), None, entry(), None),
+    "removed by one, changed by the other": (entry(), None, entry(a="1"), "conflict"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_stage_is_merged(case: str, swapped: bool) -> None:
+    base, ours, theirs, expected = copy.deepcopy(CASES[case])
+    sides = [{"stage": side} if side else {} for side in ([base, theirs, ours] if swapped else [base, ours, theirs])]
+    stages, again, conflicts = merged(*sides)
+    assert again == (["stage"] if expected == "again" else [])
+    assert conflicts == (["stage"] if expected == "conflict" else [])
+    assert stages == ({"stage": expected} if isinstance(expected, dict) else {})
+
+
+def test_stages_keep_the_order_of_ours() -> None:
+    base = {"b": entry(), "a": entry()}
+    stages, again, conflicts = merged(base, {"b": entry(), "a": entry(), "z": entry()}, {"b": entry(), "y": entry(), "a": entry(seed=2)})
+    assert list(stages) == ["b", "a", "z", "y"]
+    assert stages["a"] == entry(seed=2)
+    assert not again + conflicts

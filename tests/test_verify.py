@@ -1,0 +1,80 @@
+"""`make verify` tells whether a run gives the committed bytes, and what differs if not."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from stages.files import models
+from stages.files.writing import write_json
+from stages.networks.backend import keras
+from tests.conftest import Run
+from tests.test_pipeline import edit
+from tools.verify import differences
+
+
+def verify(project: Path, run: Run, *, ok: bool) -> subprocess.CompletedProcess[str]:
+    return run(project, "python", "-m", "tools.verify", "--task", "own", ok=ok)
+
+
+def test_a_committed_run_is_reproduced_from_scratch(project: Path, run: Run) -> None:
+    table = verify(project, run, ok=True).stdout.splitlines()
+    assert table[0].split() == ["run", "output", "compared", "with", "dvc.lock"]
+    rows = [line.split() for line in table[1:]]
+    assert {row[2] for row in rows} == {"same"}
+    assert {(row[0], row[1]) for row in rows} >= {("1", "data/models/own"), ("2", "data/models/own"), ("2", "data/predictions/own")}
+    assert not [row for row in rows if "small" in row[1]]
+
+
+def test_another_result_is_told_with_what_differs(project: Path, run: Run) -> None:
+    # A change of code that nobody ran: its results are not those of the lock file.
+    path = project / "stages/arrays/scaling.py"
+    text = path.read_text()
+    assert "return" in text
+    edit(project, "units: 2, epochs: 1", "units: 2, epochs: 2")
+    run(project, "git", "commit", "-qam", "not run")
+    done = verify(project, run, ok=False)
+    assert done.returncode == 1
+    assert "outputs are not those of dvc.lock" in done.stderr
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("  1  data/models/own")]
+    assert "about.json: epochs 1 and 2, beyond the tolerance of 0.05" in line
+    assert "model.keras: " in line
+    assert " values, by " in line
+
+
+def test_a_task_that_is_not_there_is_one_clear_error(project: Path, run: Run) -> None:
+    done = run(project, "python", "-m", "tools.verify", "--task", "none", ok=False)
+    assert done.returncode == 1
+    assert "error: expected the name of a task in dvc.lock, received 'none'" in done.stderr
+
+
+def test_what_differs_is_named(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    np.save(first / "x.npy", np.array([1.0, 2.0, np.nan]))
+    np.save(first / "n.npy", np.array([1, 2]))
+    write_json(first / "scores.json", {"mae": 1.0, "of": {"rmse": 2.0}, "best": "ridge"})
+    (first / "table.csv").write_text("a\n1\n2\n")
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(1, name="line")(inputs))
+    models.write(first / "model.keras", network)
+    shutil.copytree(first, second)
+    assert not list(differences(first, second, 0.05))
+
+    np.save(second / "x.npy", np.array([1.0, 2.5, np.nan]))
+    np.save(second / "n.npy", np.array([1, 2, 3]))
+    write_json(second / "scores.json", {"mae": 1.01, "of": {"rmse": 3.0}, "best": "drift"})
+    (second / "table.csv").write_text("a\n1\n3\n")
+    (second / "more.txt").write_text("")
+    network.layers[1].kernel.assign_add([[0.0], [0.25]])
+    models.write(second / "model.keras", network)
+    found = list(differences(first, second, 0.05))
+    assert found[:4] == [
+        "more.txt is in one of them only",
+        f"model.keras: layers/dense/vars/0: 1 of 2 values, by {0.25:.3g} at most",
+        "n.npy: int64 (2,) and int64 (3,)",
+        "scores.json: mae 1 and 1.01, within the tolerance of 0.05",
+    ]
+    assert found[4:6] == ["scores.json: of.rmse 2 and 3, beyond the tolerance of 0.05", "scores.json: best 'ridge' and 'drift'"]
+    assert found[6:] == ["table.csv: first in line 3 of 3", "x.npy: 2 of 3 values, by 0.5 at most"]
