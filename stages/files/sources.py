@@ -222,8 +222,8 @@ def _unpack(archive: Path, member: str, target: Path, url: str) -> None:
     try:
         with tarfile.open(archive) as opened:
             names = {name.removeprefix("./"): name for name in opened.getnames()}
-            file = opened.extractfile(names[member]) if member in names else None
-            if file is None:
+            file = opened.extractfile(names[member]) if member in names and opened.getmember(names[member]).isfile() else None
+            if file is None:  # a link as well: what it points to may be anything
                 raise InputError(f"{url}: expected the file {member!r} in the archive, found {', '.join(sorted(names)[:8])}, ...")
             with target.open("wb") as out:
                 shutil.copyfileobj(file, out)

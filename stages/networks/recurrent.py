@@ -133,14 +133,18 @@ def accelerate(model: keras.layers.Layer) -> keras.layers.Layer:
     return model
 
 
-def layer(cell: str, units: int, name: str, activation: str = "tanh", fast: bool = True) -> keras.layers.Layer:
+def layer(
+    cell: str, units: int, name: str, *, activation: str = "tanh", recurrent_dropout: float = 0.0, fast: bool = True
+) -> keras.layers.Layer:
     """Returns a recurrent layer that gives its outputs at all steps and its last state.
 
     Called with (batch, time, features) it returns the outputs (batch, time, units) and then the states, (batch, units) each: one
     for `simple_rnn` and `gru`, two for `lstm` (hidden state, cell state).
     """
     kinds = FAST if fast else PLAIN
-    return kinds[cell](units, activation=activation, return_sequences=True, return_state=True, name=name)
+    return kinds[cell](
+        units, activation=activation, recurrent_dropout=recurrent_dropout, return_sequences=True, return_state=True, name=name
+    )
 
 
 def run(recurrent: keras.layers.Layer, inputs: Any, states: list[Any] | None = None) -> tuple[Any, list[Any]]:

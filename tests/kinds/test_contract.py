@@ -78,7 +78,16 @@ SAMPLES = [
         lambda: language_examples("stream"),
         [
             {"cell": "gru", "steps": 5, "tied": True, "embedding": 6, "embedding_dropout": 0.1, "variational": True},
-            {"cell": "lstm", "steps": 4, "layers": 2, "dropout": 0.2, "optimizer": "sgd", "learning_rate": 1.0, "decay": "staged"},
+            {
+                "cell": "lstm",
+                "steps": 4,
+                "layers": 2,
+                "dropout": 0.2,
+                "recurrent_dropout": 0.2,
+                "optimizer": "sgd",
+                "learning_rate": 1.0,
+                "decay": "staged",
+            },
         ],
     ),
     Sample("language_modelling", lambda: language_examples("prefixes"), [{"cell": "simple_rnn"}]),

@@ -100,7 +100,7 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "forecaster
     if segment > 1 or parameters.decoder == "parallel":
         steps = layers.Dense(units, activation="relu", name="embed")(steps)
     stack = [
-        recurrent.layer(parameters.cell, units, f"{parameters.cell}_{index + 1}", parameters.activation, parameters.fast)
+        recurrent.layer(parameters.cell, units, f"{parameters.cell}_{index + 1}", activation=parameters.activation, fast=parameters.fast)
         for index in range(parameters.layers)
     ]
     states = []

@@ -21,6 +21,7 @@ class Parameters(Training):
     steps: tokens between which gradients flow back; the state is carried further (truncated back-propagation through time).
     tied: whether the outputs' weights are the embedding's (Press and Wolf, "Using the output embedding", 2017).
     embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the recurrent layers' outputs.
+    recurrent_dropout: part of a layer's own state that is dropped on its way to the next step, by one mask for `steps` steps.
     variational: whether one dropout mask serves all steps of a sequence (Gal and Ghahramani, 2016).
     """
 
@@ -28,6 +29,7 @@ class Parameters(Training):
     steps: Count = 35
     tied: bool = False
     embedding_dropout: Rate = 0.0
+    recurrent_dropout: Rate = 0.0
     variational: bool = False
 
     @model_validator(mode="after")
@@ -77,7 +79,13 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "language_m
     hidden = layers.Dropout(parameters.embedding_dropout, noise_shape=shape, name="embedding_dropout")(embedding(inputs["tokens"]))
     states: dict[str, Any] = {}
     for number in range(1, parameters.layers + 1):
-        layer = recurrent.layer(parameters.cell, units, f"{parameters.cell}_{number}", fast=parameters.fast)
+        layer = recurrent.layer(
+            parameters.cell,
+            units,
+            f"{parameters.cell}_{number}",
+            recurrent_dropout=parameters.recurrent_dropout,
+            fast=parameters.fast,
+        )
         names = [f"state_{number}_{part}" for part in range(1, len(layer.state_size) + 1)] if stream else []
         inputs |= {own: keras.Input((units,), name=own) for own in names}
         hidden, last = recurrent.run(layer, hidden, [inputs[own] for own in names] or None)
