@@ -56,3 +56,24 @@ def test_stages_keep_the_order_of_ours() -> None:
     assert list(stages) == ["b", "a", "z", "y"]
     assert stages["a"] == entry(seed=2)
     assert not again + conflicts
+
+
+def test_what_other_stages_make_is_no_conflict_of_those_that_read_it() -> None:
+    """Two tasks, each trained anew by one side, and a stage that reads the folder of both results."""
+
+    def lock(a: str, b: str) -> dict[str, Any]:
+        tasks = {
+            name: {"cmd": name, "params": {"p": name + md5}, "outs": [{"path": f"data/{name}", "md5": md5}]}
+            for name, md5 in [("a", a), ("b", b)]
+        }
+        both = {
+            "cmd": "s",
+            "deps": [{"path": "data", "md5": a + b}, {"path": "s.py", "md5": "0"}],
+            "outs": [{"path": "table", "md5": a + b}],
+        }
+        return {**tasks, "summarize": both}
+
+    stages, again, conflicts = merged(lock("0", "0"), lock("1", "0"), lock("0", "1"))
+    assert (again, conflicts) == (["summarize"], [])
+    assert stages == {name: entry for name, entry in lock("1", "1").items() if name != "summarize"}
+    assert merged(lock("0", "0"), lock("1", "0"), lock("2", "0"))[1:] == (["summarize"], ["a"])

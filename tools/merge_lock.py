@@ -3,8 +3,8 @@
 python -m tools.merge_lock BASE OURS THEIRS      # writes the result to OURS; exit code 1 on a conflict
 
 `make setup` tells Git of it. An entry that one side changed is that side's. One that both changed, each by other inputs, as `summarize`
-over two tasks, is the result of neither: it is left out, and `dvc repro` runs that stage. Where both changed one input differently, the
-file is left with the usual marks of a conflict.
+over two tasks, is the result of neither: it is left out, and `dvc repro` runs that stage. Where both changed one parameter or one file
+differently, and it is no output of another stage, the file is left with the usual marks of a conflict.
 """
 
 import logging
@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> None:
 def merged(base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
     """Merges the stages of three lock files. Returns them, the names of those that have to run again, and of those in conflict."""
     stages, left_out, conflicts = {}, [], []
+    made = {out["path"] for side in (base, ours, theirs) for stage in side.values() for out in stage.get("outs", [])}
     for name in {**ours, **theirs}:
         sides = [side.get(name, MISSING) for side in (base, ours, theirs)]
         try:
@@ -56,7 +57,7 @@ def merged(base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -
         except ConflictError:
             try:
                 for part in ("cmd", "deps", "params"):
-                    _inputs(*(_part(side, part) for side in sides))
+                    _inputs(*(_part(side, part, made) for side in sides))
                 left_out.append(name)
             except ConflictError:
                 conflicts.append(name)
@@ -87,10 +88,12 @@ def _inputs(base: Any, ours: Any, theirs: Any) -> None:
             _inputs(*(side.get(key, MISSING) for side in (before, ours, theirs)))
 
 
-def _part(stage: Any, part: str) -> Any:
-    """A part of a stage's entry; its files as a mapping of paths, each one value."""
+def _part(stage: Any, part: str, made: set[str]) -> Any:
+    """A part of a stage's entry; its files as a mapping of paths, without those that other stages make: these settle their own."""
     found = stage.get(part, MISSING) if isinstance(stage, dict) else MISSING
-    return {entry["path"]: entry.get("md5") for entry in found} if isinstance(found, list) else found
+    if not isinstance(found, list):
+        return found
+    return {entry["path"]: entry.get("md5") for entry in found if not any(f"{path}/".startswith(f"{entry['path']}/") for path in made)}
 
 
 if __name__ == "__main__":
