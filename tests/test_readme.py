@@ -75,9 +75,15 @@ def test_every_parameter_that_is_changed_exists() -> None:
 
 def test_every_test_that_proves_a_promise_exists() -> None:
     for command in re.findall(r"`pytest ([^`]+)`", README):
-        path, _, name = command.partition(" -k ")
-        assert (ROOT / path).exists(), command
-        assert name in (ROOT / path).read_text() if name else True, command
+        paths, _, name = command.partition(" -k ")
+        for path in paths.split():
+            assert (ROOT / path).exists(), command
+            assert name in (ROOT / path).read_text() if name else True, command
+
+
+def test_every_tool_that_is_named_exists() -> None:
+    for module in re.findall(r"python -m ((?:tools|stages|benchmarks)\.\w+)", README + (ROOT / "SHARING.md").read_text()):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
 def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
