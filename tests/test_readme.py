@@ -82,7 +82,7 @@ def test_every_test_that_proves_a_promise_exists() -> None:
 
 
 def test_every_tool_that_is_named_exists() -> None:
-    for module in re.findall(r"python -m ((?:tools|stages|benchmarks)\.\w+)", README + (ROOT / "SHARING.md").read_text()):
+    for module in re.findall(r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)", README + (ROOT / "SHARING.md").read_text()):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
