@@ -28,12 +28,18 @@ def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str
     edit(project, "epochs: 2", "patience: null, epochs: 100000, checkpoint_seconds: 0")
     saved = project / "data/checkpoints/small"
     with subprocess.Popen(
-        ["python", "-m", "stages.train", "small"], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
+        ["python", "-m", "stages.train", "small"],
+        cwd=project,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background, their children would ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as training:
         while not list(saved.glob("*/member_1/*.json")):
             assert training.poll() is None
         training.send_signal(signal.SIGINT)
-        said = training.communicate()[1]
+        said = training.communicate(timeout=60)[1]
     assert training.returncode == 1
     assert "stopped by the user: `dvc repro` goes on, training from its last checkpoint" in said
     assert "Traceback" not in said
