@@ -5,10 +5,13 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run
 from tests.test_pipeline import edit
 
 
+@pytest.mark.slow
 def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, run: Run) -> None:
     # Long enough that some kills meet it in training.
     edit(project, "dropout: 0.1, epochs: 1}", "dropout: 0.1, epochs: 400, steps_per_call: 1, patience: null}")

@@ -19,6 +19,7 @@ def verify(project: Path, run: Run, *, ok: bool) -> subprocess.CompletedProcess[
     return run(project, "python", "-m", "tools.verify", "--task", "own", ok=ok)
 
 
+@pytest.mark.slow
 def test_a_committed_run_is_reproduced_from_scratch(project: Path, run: Run) -> None:
     table = verify(project, run, ok=True).stdout.splitlines()
     assert table[0].split() == ["run", "output", "compared", "with", "dvc.lock"]
