@@ -76,4 +76,4 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
         "scores.json: mae 1 and 1.01, within the tolerance of 0.05",
     ]
     assert found[4:6] == ["scores.json: of.rmse 2 and 3, beyond the tolerance of 0.05", "scores.json: best 'ridge' and 'drift'"]
-    assert found[6:] == ["table.csv: first in line 3 of 3", "x.npy: 2 of 3 values, by 0.5 at most"]
+    assert found[6:] == ["table.csv: first in line 3 of 3", "x.npy: 1 of 3 values, by 0.5 at most"]

@@ -6,8 +6,8 @@ Without a network it says so and ends with 0: what cannot be asked is no fault o
 import json
 import logging
 import re
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from stages import command
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             results = json.load(answer)["results"]
-    except (urllib.error.URLError, TimeoutError, ValueError, KeyError) as error:
+    except (OSError, HTTPException, ValueError, KeyError) as error:
         log.warning("not audited: %s gives no answer (%s)", service, error)
         return
     holes = [

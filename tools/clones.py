@@ -15,7 +15,7 @@ __all__ = ["clone", "lock_of", "outs"]
 def clone(root: Path, target: Path) -> Path:
     """Clones HEAD of the repository at `root` to `target`. Raw files that were added by hand are copied from `root`."""
     subprocess.run(["git", "clone", "--quiet", str(root), str(target)], check=True)
-    listed = subprocess.run(["git", "ls-files", "*.dvc"], cwd=root, check=True, capture_output=True, text=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files", "-z", "*.dvc"], cwd=root, check=True, capture_output=True, text=True).stdout.split("\0")
     for path in filter(None, listed):
         raw = path.removesuffix(".dvc")
         if not (root / raw).exists():

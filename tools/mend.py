@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages import command
+from stages.errors import InputError
 from stages.files.writing import write_text
 
 log = logging.getLogger("reprise")
@@ -24,6 +25,8 @@ def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
     lock = Path("dvc.lock")
     if lock.exists() and not is_lock(text := lock.read_text(encoding="utf-8", errors="replace")):
+        if "\n<<<<<<< " in text:
+            raise InputError("dvc.lock: expected no marks of a conflict: settle the merge, see SHARING.md, and run again")
         committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], capture_output=True, text=True).stdout
         write_text(lock, joined(committed, whole_stages(text)))
         log.warning("dvc.lock was cut off when DVC was killed: its whole stages are kept, the others are taken from Git's last commit")

@@ -100,8 +100,9 @@ def differences(first: Path, second: Path, tolerance: float) -> Iterator[str]:
 def _of_arrays(first: np.ndarray, second: np.ndarray) -> str:
     if first.shape != second.shape or first.dtype != second.dtype:
         return f"{first.dtype} {first.shape} and {second.dtype} {second.shape}"
-    unequal = int(np.sum(first != second))
-    if not np.issubdtype(first.dtype, np.number):
+    numbers = np.issubdtype(first.dtype, np.number)
+    unequal = int(np.sum((first != second) & ~(np.isnan(first) & np.isnan(second) if numbers else False)))
+    if not numbers:
         return f"{unequal} of {first.size} values"
     return f"{unequal} of {first.size} values, by {np.nanmax(np.abs(first.astype(float) - second.astype(float))):.3g} at most"
 
