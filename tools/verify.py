@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, settings in enumerate(SETTINGS, 1):
             project = clones.clone(root, Path(folder) / ("clone" * number))
+            (project / "dvc.lock").unlink()  # so that no stage is taken for done
             _run(project, [f"predict@{given.task}"] if given.task else [], settings)
             rows += [(str(number), *row) for row in compared(root, project, given.task, given.tolerance)]
     width = max(len(path) for _, path, _ in rows)
@@ -60,10 +61,12 @@ def main(arguments: list[str]) -> None:
 def compared(root: Path, project: Path, task: str | None, tolerance: float) -> Iterator[tuple[str, str]]:
     """Yields each output of the run in `project`, and what it is beside that of `root`: `same`, or what differs."""
     expected, received = clones.outs(root), clones.outs(project)
-    for path in expected:
+    for path in {**expected, **received}:
         if task is not None and task not in Path(path).parts:
             continue
-        if received.get(path) == expected[path]:
+        if path not in expected or path not in received:
+            yield path, f"different: only in {'the run' if path in received else 'dvc.lock'}"
+        elif received[path] == expected[path]:
             yield path, "same"
         elif not (root / path).exists():
             yield path, "different (what it was is not here: dvc pull tells more)"
@@ -140,7 +143,7 @@ def _of_numbers(first: Any, second: Any, tolerance: float, where: str = "") -> I
 def _run(project: Path, targets: list[str], settings: dict[str, str]) -> None:
     environment = {**os.environ, **settings, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     log.info("%s in %s: %s", "dvc repro " + " ".join(targets), project, ", ".join(f"{key}={value}" for key, value in settings.items()))
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=project, env=environment, stdout=sys.stderr)
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--force", *targets], cwd=project, env=environment, stdout=sys.stderr)
     if done.returncode:
         raise InputError(f"the run ended with exit code {done.returncode}")
 
