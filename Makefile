@@ -28,10 +28,12 @@ verify: setup ## Two runs from scratch give the bytes of dvc.lock; TASK=NAME: of
 audit: setup ## Known holes in the locked packages, where the network allows
 	python -m tools.audit
 
+HOOK = $(shell git rev-parse --git-path hooks)/pre-commit
 hooks: setup ## `make check` before each commit
-	mkdir -p "$$(git rev-parse --git-path hooks)"
-	printf '#!/bin/sh\nexec make --quiet check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
-	chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+	@! grep -qsv -e '^#!' -e '^exec make --quiet check$$' "$(HOOK)" || { echo "$(HOOK) is there already: add the line 'make --quiet check' to it" >&2; exit 1; }
+	mkdir -p "$(dir $(HOOK))"
+	printf '#!/bin/sh\nexec make --quiet check\n' > "$(HOOK)"
+	chmod +x "$(HOOK)"
 
 setup: $(INSTALLED) ## .venv with the locked packages, and the merge driver of dvc.lock
 	@! git rev-parse --git-dir > /dev/null 2>&1 || { \

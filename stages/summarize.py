@@ -1,6 +1,7 @@
 """Evaluations of all tasks -> data/metrics: one tidy file that is compared across runs, and each task's scores in full."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ DIGITS = 5
 def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
     summary = {}
-    for task in parameters.read_all()["tasks"]:
+    tasks = parameters.read_all()["tasks"]
+    for path in Path("data/evaluations").iterdir():
+        if path.is_dir() and path.name not in tasks:
+            shutil.rmtree(path)  # of a task that was taken out: DVC counts it among what this stage is made of
+    for task in tasks:
         folder = Path("data/evaluations") / task
         scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
         write_json(Path("data/metrics") / f"{task}.json", scores)

@@ -1,6 +1,6 @@
 """Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best on validation.
 
-Until it is done, checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of one that was not.
+Checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of one that was not.
 """
 
 import logging
@@ -23,15 +23,15 @@ def main(arguments: list[str]) -> None:
     source = Path("data/examples") / task
     given = examples.read(source)
 
-    saved, key = Path("data/checkpoints") / task, checkpoints.key_of(source, {"seed": seed, **section.model_dump()})
-    checkpoints.remove(saved, but=key)
+    key = checkpoints.key_of(source, {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})})
+    saved = checkpoints.begin(Path("data/checkpoints") / task, key)
     train, validation = (part.batches(given.arrays, given.about, split, section) for split in ("train", "validation"))
     networks, histories = [], []
     try:
         for member in range(1, section.members + 1):
             training.seed_everything(seed + member - 1)
             networks.append(part.build(given.about, section, f"member_{member}"))
-            store = checkpoints.Checkpoints(saved / key / f"member_{member}", section.checkpoint_seconds)
+            store = checkpoints.Checkpoints(saved / f"member_{member}", section.checkpoint_seconds)
             histories.append(training.fit(networks[-1], part.loss(section), train, validation, section, seed + member - 1, store))
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
         Path("data/times") / f"{task}.json",
         {"train_seconds": round(seconds, 3), "train_steps": sum(history.steps for history in histories)},
     )
-    checkpoints.remove(saved)
+    checkpoints.finish(saved)
     log.info("%s: %s in %.1f s", task, ", ".join(f"{key} {value}" for key, value in about.items()), seconds)
 
 

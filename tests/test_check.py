@@ -88,6 +88,10 @@ PLANTED = {
         append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
         "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
+    "undeclared import, as a relative one": (
+        append("stages/files/tables.py", "\nfrom ..arrays import metrics  # noqa\n"),
+        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+    ),
     "unused dep": (
         replace("dvc.yaml", "- stages/summarize.py", "- stages/summarize.py\n    - stages/arrays/metrics.py"),
         "dvc.yaml: summarize: stages/arrays/metrics.py is among its deps and not imported: remove it",
@@ -138,8 +142,8 @@ PLANTED = {
         append(".dvc/config", "['remote \"s\"']\n    url = ssh://user:pass@example.org/data\n"),
         "url is a secret and in Git",
     ),
-    "broken dvc.yaml": (replace("dvc.yaml", "stages:", "stages: ["), "dvc.yaml"),
-    "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "dvc.lock"),
+    "broken dvc.yaml": (replace("dvc.yaml", "stages:", "stages: ["), "dvc.yaml, line 5: expected valid YAML"),
+    "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "DVC: unable to read: 'dvc.lock', YAML file structure is corrupted"),
 }
 
 

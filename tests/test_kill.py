@@ -1,12 +1,17 @@
 """Nothing is lost: runs that are killed at random moments end with the bytes of one that was not."""
 
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stages import train
+from stages.files import checkpoints
+from stages.networks.backend import keras
 from tests.conftest import Run
 from tests.test_pipeline import edit
 
@@ -47,6 +52,37 @@ def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str
     assert "stopped by the user: `dvc repro` goes on, training from its last checkpoint" in said
     assert "Traceback" not in said
     # A changed parameter starts afresh: the old checkpoints are removed.
+    (old,) = saved.glob("*")
     edit(project, "epochs: 100000", "epochs: 2")
     assert "goes on" not in run(project, "python", "-m", "stages.train", "small").stderr
-    assert not list(saved.glob("*"))
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("dies", [3, 8])
+def test_each_of_several_networks_goes_on_from_its_own(dies: int, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(project, "epochs: 2", "epochs: 2, members: 2, steps_per_call: 4, checkpoint_seconds: 0")
+    monkeypatch.chdir(project)
+    keras.backend.clear_session()  # in a process of its own, layers are numbered from 1
+    train.main(["small"])
+    model = Path("data/models/small/model.keras")
+    expected = model.read_bytes()
+    shutil.rmtree("data/checkpoints")
+    count, save = 0, checkpoints.Checkpoints.save
+
+    def dying(self: checkpoints.Checkpoints, arrays: dict[str, np.ndarray]) -> None:
+        nonlocal count
+        save(self, arrays)
+        count += 1
+        if count == dies:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(["small"])
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
+    members = {path.name for path in Path("data/checkpoints/small").glob("*/*")}
+    assert members == ({"member_1"} if dies == 3 else {"member_1", "member_2"})
+    model.unlink()
+    keras.backend.clear_session()
+    train.main(["small"])
+    assert model.read_bytes() == expected

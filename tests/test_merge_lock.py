@@ -1,10 +1,14 @@
 """The merge of two lock files, stage by stage."""
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from tools import merge_lock
 from tools.merge_lock import merged
 
 
@@ -27,6 +31,8 @@ CASES = {
     "other files": (entry(), entry(a="1", out="1"), entry(b="1", out="2"), "again"),
     "other parameters": (entry(), entry(t={"units": 2}, out="1"), entry(u=3, out="2"), "again"),
     "a file and a parameter": (entry(), entry(a="1", out="1"), entry(seed=2, out="2"), "again"),
+    "both added to a list": (entry(t=["a"]), entry(t=["a", "b"]), entry(t=["a", "c"]), "again"),
+    "both changed a list": (entry(t=["a"]), entry(t=["b"]), entry(t=["c"]), "conflict"),
     "the same file, otherwise": (entry(), entry(a="1"), entry(a="2"), "conflict"),
     "the same parameter, otherwise": (entry(), entry(t={"units": 2}), entry(t={"units": 3}), "conflict"),
     "the command, otherwise": (entry(), entry(cmd="y"), entry(cmd="z"), "conflict"),
@@ -77,3 +83,23 @@ def test_what_other_stages_make_is_no_conflict_of_those_that_read_it() -> None:
     assert (again, conflicts) == (["summarize"], [])
     assert stages == {name: entry for name, entry in lock("1", "1").items() if name != "summarize"}
     assert merged(lock("0", "0"), lock("1", "0"), lock("2", "0"))[1:] == (["summarize"], ["a"])
+
+
+def test_the_marks_of_a_conflict_stand_around_its_stage_alone(tmp_path: Path) -> None:
+    def lock(name: str, **stages: dict[str, Any]) -> Path:
+        YAML().dump({"schema": "2.0", "stages": stages}, tmp_path / name)
+        return tmp_path / name
+
+    base = lock("base", first=entry(), second=entry(), third=entry())
+    ours = lock("ours", first=entry(seed=2, out="1"), second=entry(a="1"), third=entry())
+    theirs = lock("theirs", first=entry(), second=entry(a="2"), third=entry(seed=3))
+    with pytest.raises(SystemExit) as ended:
+        merge_lock.main([str(base), str(ours), str(theirs)])
+    assert ended.value.code == 1
+    text = ours.read_text()
+    marks = text.index("<<<<<<<"), text.index(">>>>>>>")
+    assert text.index("second:") < marks[0] < marks[1]
+    assert text.count("<<<<<<<") == 1
+    kept = re.sub(r"<<<<<<<.*\n|=======\n(.*\n)*?>>>>>>>.*\n", "", text)
+    stages = YAML(typ="safe").load(kept)["stages"]
+    assert stages == {"first": entry(seed=2, out="1"), "second": entry(a="1"), "third": entry(seed=3)}

@@ -74,6 +74,17 @@ def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache
     assert (project / "data/metrics/small.json").read_bytes() == metrics
 
 
+def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(project: Path, run: Run) -> None:
+    text = (project / "params.yaml").read_text()
+    edit(project, text[text.index("  own:") : text.index("  verses:\n    kind")], "")
+    edit(project, "[small, own]", "[small]")
+    run(project, "dvc", "repro", "-q")
+    assert set(json.loads((project / "data/metrics/summary.json").read_text())) == {"small", "verses"}
+    locked = YAML(typ="safe").load(project / "dvc.lock")["stages"]["summarize"]["deps"][0]
+    files = [path for path in project.glob("data/evaluations/[sv]*/*") if path.is_file()]
+    assert (locked["path"], locked["nfiles"]) == ("data/evaluations", len(files))
+
+
 def test_metrics_have_the_promised_form(finished: Path) -> None:
     scores = json.loads((finished / "data/metrics/small.json").read_text())
     errors = {"mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae"}

@@ -16,6 +16,7 @@ import pytest
 from stages.files.writing import sha256_of
 from tests.conftest import ROOT, Run
 from tests.test_pipeline import edit
+from tools.check import faults
 
 RECIPES = dict(re.findall(r"<!-- run: (.+?) -->\n```sh\n(.*?)```", (ROOT / "SHARING.md").read_text(), re.DOTALL))
 Do = Callable[..., str]
@@ -134,6 +135,38 @@ def test_only_what_one_task_needs(ann: Path, tmp_path: Path, do: Do, run: Run) -
     found = {path.relative_to(tmp_path / "carol").as_posix() for path in (tmp_path / "carol/data").glob("*/*")}
     assert {"data/models/small", "data/predictions/small", "data/raw/hourly.csv"} <= found
     assert not found & {"data/models/own", "data/models/verses", "data/raw/own.csv"}
+    assert not list(faults(tmp_path / "carol"))
+
+
+def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
+    do("remote", ann)
+    bob = cloned("bob", tmp_path, do)
+    before = (ann / "params.yaml").read_text()
+    own = before[before.index("  own:") : before.index("  verses:\n    kind")]
+
+    def added(text: str, name: str) -> str:
+        text = text.replace("scale_and_window: [small", f"scale_and_window: [{name}, small")
+        return text + own.replace("own:", f"{name}:").replace("raw/own", f"raw/{name}")
+
+    for person, name in ((ann, "first"), (bob, "second")):
+        (person / f"data/raw/{name}.csv").write_text(numbers(5))
+        run(person, "dvc", "add", "-q", f"data/raw/{name}.csv")
+        (person / "params.yaml").write_text(added(before, name))
+        assert stages_run(run(person, "dvc", "repro").stdout) >= {"check", f"train@{name}", "summarize"}
+        run(person, "git", "add", "-A")
+        run(person, "git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", name)
+        run(person, "dvc", "push", "-q")
+    run(ann, "git", "push", "-q")
+
+    # Git cannot know how the two lists in params.yaml go together; all else merges by itself.
+    done = run(bob, "git", "pull", "-q", "--no-rebase", ok=False)
+    assert "check, summarize" in done.stderr
+    assert run(bob, "git", "diff", "--name-only", "--diff-filter=U").stdout.split() == ["params.yaml"]
+    (bob / "params.yaml").write_text(added(added(before, "first"), "second"))
+    run(bob, "dvc", "pull", "-q", "--allow-missing", "--run-cache")
+    assert stages_run(run(bob, "dvc", "repro").stdout) <= {"check", "summarize"}
+    assert {"first", "second"} <= summary(bob).keys()
+    assert not list(faults(bob))
 
 
 def test_data_that_is_kept_elsewhere(ann: Path, tmp_path: Path, do: Do) -> None:

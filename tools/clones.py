@@ -31,4 +31,4 @@ def lock_of(root: Path) -> dict[str, Any]:
 
 def outs(root: Path) -> dict[str, str]:
     """Returns the sum of every output that `dvc.lock` names."""
-    return {out["path"]: out["md5"] for stage in lock_of(root).values() for out in stage["outs"]}
+    return {out["path"]: out["md5"] for stage in lock_of(root).values() for out in stage.get("outs", [])}

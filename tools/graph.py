@@ -1,6 +1,7 @@
 """What `dvc.yaml` must declare, found by reading the code: every file that a stage imports, every parameter that it reads."""
 
 import ast
+from importlib.util import resolve_name
 from pathlib import Path
 
 from stages.kinds import PREPARED_BY
@@ -31,7 +32,8 @@ def files_of(root: Path, stage: str, kind: str | None) -> set[str]:
             continue
         found.add(name)
         waiting += [package for package in _packages(module) if package != module]
-        waiting += _imports(root, ast.parse(path.read_text()), kind)
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        waiting += _imports(root, ast.parse(path.read_text()), package, kind)
     # Empty packages but for their docstring: nothing in them can change a result.
     return {name for name in found if not (name.endswith("__init__.py") and _is_only_docstring(root / name))}
 
@@ -52,17 +54,18 @@ def parameters_read(root: Path, stage: str, each: str) -> set[str]:
             case "read_all":
                 # What is taken out of the whole file stands behind the call, or the whole of it is checked.
                 whole = {"seed", "sources", "tasks", *PREPARED_BY.values()}
-                read |= {"check": whole, "fetch": {f"sources.{each}"}, "summarize": {"tasks"}}[stage]
+                read |= {"fetch": {f"sources.{each}"}, "summarize": {"tasks"}}.get(stage, whole)
     return read
 
 
-def _imports(root: Path, tree: ast.AST, kind: str | None) -> list[str]:
+def _imports(root: Path, tree: ast.AST, package: str, kind: str | None) -> list[str]:
     out = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             out += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            out += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            out += [module, *(f"{module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "part" and len(node.args) == 2:
             part = node.args[1]
             out += [f"stages.kinds.{kind}.{part.value!s}"] if isinstance(part, ast.Constant) else _all_parts(root)

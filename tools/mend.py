@@ -66,7 +66,7 @@ def is_lock(text: str) -> bool:
     except YAMLError:
         return False
     stages = content.get("stages") if isinstance(content, dict) and content.get("schema") == "2.0" else None
-    return isinstance(stages, dict) and all(isinstance(stage, dict) and {"cmd", "outs"} <= stage.keys() for stage in stages.values())
+    return isinstance(stages, dict) and all(isinstance(stage, dict) and "cmd" in stage for stage in stages.values())
 
 
 def _processes(path: Path) -> set[int]:

@@ -34,14 +34,16 @@ def main(arguments: list[str]) -> None:
     paths = (given.base, given.ours, given.theirs)
     yaml = YAML()
     base, ours, theirs = (yaml.load(path.read_text(encoding="utf-8")) or {} for path in paths)
-    stages, left_out, conflicts = merged(*(content.get("stages") or {} for content in (base, ours, theirs)))
+    sides = [content.get("stages") or {} for content in (base, ours, theirs)]
+    stages, left_out, conflicts = merged(*sides)
+    # All three get what is merged, and each its own entries of what is not: so Git's marks stand around these alone.
+    for path, side in zip(paths, sides, strict=True):
+        out = StringIO()
+        yaml.dump({**(ours or theirs), "stages": {**stages, **{name: side[name] for name in conflicts if name in side}}}, out)
+        path.write_text(out.getvalue(), encoding="utf-8")
     if conflicts:
         log.error("dvc.lock: both sides changed %s: keep one side's entries, or leave them out and run dvc repro", ", ".join(conflicts))
-        # As Git does it by itself, with its marks.
         sys.exit(min(subprocess.run(["git", "merge-file", *map(str, (given.ours, given.base, given.theirs))]).returncode, 1))
-    out = StringIO()
-    yaml.dump({**(ours or theirs), "stages": stages}, out)
-    given.ours.write_text(out.getvalue(), encoding="utf-8")
     if left_out:
         log.warning("dvc.lock: both sides changed what %s are made of: run dvc repro and commit", ", ".join(left_out))
 
@@ -81,6 +83,8 @@ def _inputs(base: Any, ours: Any, theirs: Any) -> None:
     try:
         _chosen(base, ours, theirs)
     except ConflictError:
+        if all(isinstance(side, list) and side[: len(base)] == base for side in (base, ours, theirs)):
+            return  # both added to a list of names, as two people do who each add a task
         if not (isinstance(ours, dict) and isinstance(theirs, dict)):
             raise
         before = base if isinstance(base, dict) else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.files.writing import read_json, sha256_of, whole, write_json
+from stages.files.writing import read_json, sha256_of, whole, write_json, write_text
 
 log = logging.getLogger("reprise")
 KEPT = 2
@@ -35,6 +35,8 @@ class Checkpoints:
     def save(self, arrays: dict[str, np.ndarray]) -> None:
         if self.seconds is None:
             return
+        for path in self.folder.glob(".*.part.*"):
+            path.unlink()  # of a process that was killed while it wrote
         numbers = self._numbers()
         path = self.folder / f"{max(numbers, default=0) + 1:08d}.npz"
         with whole(path) as part:
@@ -83,8 +85,25 @@ def key_of(examples: Path, parameters: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def remove(folder: Path, *, but: str | None = None) -> None:
-    """Removes all checkpoints in `folder`; `but` names the training whose own are kept."""
+def begin(folder: Path, key: str) -> Path:
+    """Returns where in `folder` the training named `key` has its checkpoints, and removes those of others.
+
+    Its own are removed as well if it was finished and DVC has written `dvc.lock` since: who runs it again wants it done again. Until
+    then they are kept, as DVC may be killed before it has the model.
+    """
+    own, lock = folder / key, Path("dvc.lock")
+    recorded = _done(own).exists() and lock.exists() and lock.stat().st_mtime_ns > _done(own).stat().st_mtime_ns
     for path in folder.glob("*"):
-        if path.name != but:
-            shutil.rmtree(path)
+        if path != own or recorded:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return own
+
+
+def finish(own: Path) -> None:
+    """Notes that the training whose checkpoints are in `own` is done, and its model written."""
+    if own.exists():
+        write_text(_done(own), "")
+
+
+def _done(own: Path) -> Path:
+    return own / "done"

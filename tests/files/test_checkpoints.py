@@ -1,5 +1,6 @@
 """Checkpoints on disk: the newest whole one counts, whatever happened to the others."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,32 @@ def test_the_key_changes_with_parameters_and_examples(tmp_path: Path) -> None:
 def test_those_of_other_inputs_are_removed(tmp_path: Path) -> None:
     for key in ("old", "new"):
         Checkpoints(tmp_path / key / "member_1", 0).save(arrays(1))
-    checkpoints.remove(tmp_path, but="new")
+    (tmp_path / "a file").write_text("")
+    assert checkpoints.begin(tmp_path, "new") == tmp_path / "new"
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    checkpoints.remove(tmp_path)
+    checkpoints.begin(tmp_path, "newer")
     assert not list(tmp_path.iterdir())
-    checkpoints.remove(tmp_path / "never")
+
+
+def test_a_finished_training_is_done_again_only_when_dvc_has_recorded_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
+    own = checkpoints.begin(tmp_path / "saved", "key")
+    checkpoints.finish(own)
+    assert not own.exists()  # a training that keeps none
+    Checkpoints(own / "member_1", 0).save(arrays(1))
+    os.utime(tmp_path / "dvc.lock", ns=(2**61, 2**61))
+    assert checkpoints.begin(tmp_path / "saved", "key").exists()  # not finished: other stages wrote the lock file
+    checkpoints.finish(own)
+    os.utime(own / "done", ns=(2**61 + 1, 2**61 + 1))
+    assert checkpoints.begin(tmp_path / "saved", "key").exists()  # killed before DVC had the model
+    os.utime(tmp_path / "dvc.lock", ns=(2**61 + 2, 2**61 + 2))
+    assert not checkpoints.begin(tmp_path / "saved", "key").exists()
+
+
+def test_what_a_killed_process_left_half_written_goes_away(tmp_path: Path) -> None:
+    store = Checkpoints(tmp_path, 0)
+    (tmp_path / ".00000001.123.part.npz").write_bytes(b"half")
+    assert store.latest() is None
+    store.save(arrays(1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001.json", "00000001.npz"]

@@ -220,3 +220,18 @@ def test_training_that_was_killed_goes_on_to_the_same_bytes(build: Any, source: 
     assert training.fit(again, squared, source, source, parameters, 4, store).epochs == expected.epochs
     assert len(store.saved) == count + 1
     np.testing.assert_array_equal(again.get_weights()[0], whole.get_weights()[0])
+
+
+@pytest.mark.parametrize("dies", [4, 9, 11])
+def test_patience_counts_on_after_a_kill(dies: int) -> None:
+    # A rate at which no later epoch is better than the first ones
+    parameters = Training(epochs=50, batch_size=3, steps_per_call=1, learning_rate=1.5, patience=3)
+    source, store = Wide(11), Memory(dies)
+    whole = dropping()
+    expected = training.fit(whole, squared, source, source, parameters, 4)
+    assert 3 < len(expected.epochs) < 50
+    with pytest.raises(Killed):
+        training.fit(dropping(), squared, source, source, parameters, 4, store)
+    resumed = dropping()
+    assert training.fit(resumed, squared, source, source, parameters, 4, store).epochs == expected.epochs
+    np.testing.assert_array_equal(resumed.get_weights()[0], whole.get_weights()[0])
