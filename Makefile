@@ -10,14 +10,15 @@ run: setup ## Everything that is stale, from raw data to forecasts
 	dvc repro
 	@python -m stages.summarize
 
+PARALLEL := --numprocesses 2 --dist worksteal
 test: setup check ## Style, types and tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest $(PARALLEL)
 
 test-all: setup ## All tests, the slow ones too
-	pytest -m ""
+	pytest $(PARALLEL) -m ""
 
 check: setup ## Parameters, graph, lock file and repository, within seconds and without data
 	python -m tools.check

@@ -23,6 +23,11 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
+    running = Path(".dvc/tmp/rwlock")
+    if running.exists():
+        if any(_lives(process) for process in _processes(running)):
+            return  # it may be writing just now; a second DVC says by itself that it has to wait
+        running.unlink()
     lock = Path("dvc.lock")
     if lock.exists() and not is_lock(text := lock.read_text(encoding="utf-8", errors="replace")):
         if "\n<<<<<<< " in text:
@@ -30,9 +35,6 @@ def main(arguments: list[str]) -> None:
         committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], capture_output=True, text=True).stdout
         write_text(lock, joined(committed, whole_stages(text)))
         log.warning("dvc.lock was cut off when DVC was killed: its whole stages are kept, the others are taken from Git's last commit")
-    running = Path(".dvc/tmp/rwlock")
-    if running.exists() and not any(_lives(process) for process in _processes(running)):
-        running.unlink()
 
 
 def whole_stages(text: str) -> str:
@@ -66,7 +68,10 @@ def is_lock(text: str) -> bool:
     except YAMLError:
         return False
     stages = content.get("stages") if isinstance(content, dict) and content.get("schema") == "2.0" else None
-    return isinstance(stages, dict) and all(isinstance(stage, dict) and "cmd" in stage for stage in stages.values())
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) and "cmd" in stage for stage in stages.values()):
+        return False
+    # Only of the last stage the end may be missing: its outputs stand there.
+    return not stages or "outs" in list(stages.values())[-1]
 
 
 def _processes(path: Path) -> set[int]:
