@@ -26,12 +26,14 @@ class Stream:
     Attributes:
         ids: (tokens,) of the split; may be memory-mapped.
         first: the id that the first token is predicted from.
+        carry: blocks through which the state is carried before it starts from zero again, in each stream at another block; None: all.
     """
 
     ids: np.ndarray
     first: int
     streams: int
     steps: int
+    carry: int | None = None
 
     @cached_property
     def _length(self) -> int:
@@ -48,14 +50,21 @@ class Stream:
         return places, (within < self._length) & (places < len(self.ids))
 
     def cut(self, indices: np.ndarray) -> dict[str, Any]:
-        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1 for those that count."""
+        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1 for those that count.
+
+        With `carry` also `carried` (examples,) float32, 0 for those whose state starts from zero.
+        """
         places, real = self._places(indices)
         before = np.where(real, places - 1, 0)
         tokens = self.ids[np.maximum(before, 0)].astype(np.int32)
         tokens[before < 0] = self.first
         tokens[~real] = PAD
         targets = np.where(real, self.ids[np.where(real, places, 0)], PAD).astype(np.int32)
-        return {"inputs": {"tokens": tokens}, "targets": targets, "mask": real.astype(np.float32)}
+        batch = {"inputs": {"tokens": tokens}, "targets": targets, "mask": real.astype(np.float32)}
+        if self.carry:
+            block, stream = np.divmod(indices, self.streams)
+            batch["carried"] = ((block + stream) % self.carry > 0).astype(np.float32)
+        return batch
 
 
 @dataclass(frozen=True)
@@ -92,12 +101,14 @@ class Prefixes:
         return {"inputs": {"tokens": tokens}, "targets": self.ids[places].astype(np.int32), "mask": np.ones(len(places), np.float32)}
 
 
-def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, streams: int, steps: int) -> Stream | Prefixes:
+def of_split(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, streams: int, steps: int, carry: int | None = None
+) -> Stream | Prefixes:
     """Returns the batches of `split` from the examples that `tokenize_text` wrote."""
     ids, starts = tokens_of(arrays, split)
     if about["examples"] == "prefixes":
         return Prefixes(ids, starts, int(about["lengths"]["train"][-1]) - 1)
-    return Stream(ids, about["end_id"], min(streams, len(ids)), steps)
+    return Stream(ids, about["end_id"], min(streams, len(ids)), steps, carry)
 
 
 def tokens_of(arrays: dict[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -30,6 +30,8 @@ Reduce = Callable[[tf.Tensor, dict[str, Any]], tf.Tensor]
 class Batches(Protocol):
     """A source of examples: how many there are, and any of them as `{"inputs": {...}, "targets": ..., "mask": ...}`.
 
+    There may be `carried` (batch,) as well: 0 where training starts from a state of zero although there was an example before.
+
     Attributes:
         streams: where examples go on where others stopped, how many there are side by side: example e is followed by e + streams.
             Such examples are read in their order, `streams` in a batch, and the network's state is carried. None: each stands alone.
@@ -294,6 +296,8 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: li
         loss_sum = weight_sum = tf.constant(0.0, tf.float32)
         for index in tf.range(tf.shape(chunk["mask"])[0]):
             batch = tf.nest.map_structure(lambda array: array[index], chunk)  # noqa: B023 - used in this step only
+            if "carried" in batch:
+                state = [part * batch["carried"][:, None] for part in state]
             with tf.GradientTape() as tape:
                 outputs, state = call(network, batch["inputs"], state, training=True)
                 total, weight = masked_loss(loss, outputs, batch)

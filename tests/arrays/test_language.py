@@ -221,6 +221,13 @@ def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(count: in
     assert sorted(seen) == ids.tolist()
 
 
+def test_streams_start_from_zero_at_times_of_their_own() -> None:
+    source = streams.Stream(np.arange(24), 2, 4, 1, carry=3)
+    carried = source.cut(np.arange(24))["carried"].reshape(6, 4)
+    assert carried.T.tolist() == [[0, 1, 1, 0, 1, 1], [1, 1, 0, 1, 1, 0], [1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 1, 1]]
+    assert "carried" not in streams.Stream(np.arange(24), 2, 4, 1).cut(np.arange(24))
+
+
 def test_prefixes_are_padded_on_the_left() -> None:
     source = streams.Prefixes(np.array([5, 6, 7, 8, 9]), np.array([0, 3, 3, 5]), 3)
     batch = source.cut(np.arange(len(source)))

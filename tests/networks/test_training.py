@@ -133,6 +133,29 @@ def test_a_loss_that_is_no_number_is_one_clear_error() -> None:
         training.fit(network(), squared, Wild(6), Wild(6), Training(epochs=2), 0)
 
 
+@pytest.mark.parametrize(("carried", "counts"), [(None, [1, 2, 3, 4]), ([1, 1, 0, 1], [1, 2, 1, 2]), ([0, 0, 0, 0], [1, 1, 1, 1])])
+def test_the_state_is_carried_unless_the_batch_says_no(carried: list[float] | None, counts: list[int]) -> None:
+    """A network that adds 1 to its state, one stream of four examples: what it says is how long the state was carried."""
+
+    class Ones:
+        streams = 1
+
+        def __len__(self) -> int:
+            return 4
+
+        def cut(self, indices: np.ndarray) -> dict[str, Any]:
+            one = np.ones((len(indices), 1), np.float32)
+            batch = {"inputs": {"x": one}, "targets": 0 * one, "mask": one.copy()}
+            return batch if carried is None else {**batch, "carried": np.array(carried, np.float32)[indices]}
+
+    inputs, state = keras.Input((1,), name="x"), keras.Input((1,), name="state")
+    total = keras.layers.Add()([keras.layers.Dense(1, kernel_initializer="ones")(inputs), state])
+    counting = keras.Model({"x": inputs, "state": state}, {"outputs": total, "state": total})
+    parameters = Training(epochs=1, learning_rate=1e-12, steps_per_call=3)
+    history = training.fit(counting, squared, Ones(), Ones(), parameters, 0)
+    assert history.epochs[0]["train"] == pytest.approx(np.mean(np.square(counts)))
+
+
 class Killed(Exception):
     pass
 

@@ -19,6 +19,8 @@ class Parameters(Training):
 
     embedding: numbers of a token's embedding; null: as many as `units`.
     steps: tokens between which gradients flow back; the state is carried further (truncated back-propagation through time).
+    carry: batches through which training carries the state before it starts from zero again, in each stream at another one; null: the whole
+        epoch. A network that never starts anew learns to rely on what has long passed, and answers a short prompt badly.
     tied: whether the outputs' weights are the embedding's (Press and Wolf, "Using the output embedding", 2017).
     embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the recurrent layers' outputs.
     recurrent_dropout: part of a layer's own state that is dropped on its way to the next step, by one mask for `steps` steps.
@@ -27,6 +29,7 @@ class Parameters(Training):
 
     embedding: Count | None = None
     steps: Count = 35
+    carry: Count | None = None
     tied: bool = False
     embedding_dropout: Rate = 0.0
     recurrent_dropout: Rate = 0.0
@@ -41,7 +44,7 @@ class Parameters(Training):
 
 def batches(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters) -> Any:
     """Returns the batches of a split: as many streams side by side as `batch_size`, or beginnings of texts."""
-    return streams.of_split(arrays, about, split, parameters.batch_size, parameters.steps)
+    return streams.of_split(arrays, about, split, parameters.batch_size, parameters.steps, parameters.carry if split == "train" else None)
 
 
 def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
