@@ -73,5 +73,5 @@ format: setup
 	ruff check --fix .
 	ruff format .
 
-clean: ## Everything but the DVC cache
+clean: ## What set-up, checks and plots left; results and the DVC cache stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dvc_plots

@@ -32,6 +32,7 @@ CASES = {
     "other parameters": (entry(), entry(t={"units": 2}, out="1"), entry(u=3, out="2"), "again"),
     "a file and a parameter": (entry(), entry(a="1", out="1"), entry(seed=2, out="2"), "again"),
     "both added to a list": (entry(t=["a"]), entry(t=["a", "b"]), entry(t=["a", "c"]), "again"),
+    "both put something into a list": (entry(t=["a"]), entry(t=["b", "a"]), entry(t=["c", "a"]), "again"),
     "both changed a list": (entry(t=["a"]), entry(t=["b"]), entry(t=["c"]), "conflict"),
     "the same file, otherwise": (entry(), entry(a="1"), entry(a="2"), "conflict"),
     "the same parameter, otherwise": (entry(), entry(t={"units": 2}), entry(t={"units": 3}), "conflict"),

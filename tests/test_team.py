@@ -145,7 +145,7 @@ def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: 
     own = before[before.index("  own:") : before.index("  verses:\n    kind")]
 
     def added(text: str, name: str) -> str:
-        text = text.replace("scale_and_window: [small", f"scale_and_window: [{name}, small")
+        text = text.replace("scale_and_window: [", f"scale_and_window: [{name}, ")
         return text + own.replace("own:", f"{name}:").replace("raw/own", f"raw/{name}")
 
     for person, name in ((ann, "first"), (bob, "second")):
@@ -189,6 +189,11 @@ def test_one_cache_for_many_clones(ann: Path, tmp_path: Path, do: Do, run: Run) 
     assert models
     assert all(path.stat().st_ino in shared for path in models)
     assert "up to date" in run(bob, "dvc", "status").stdout
+    before = (bob / "data/raw/own.csv").read_bytes()
+    (tmp_path / "home/newer.csv").write_text(numbers(3))
+    do("new data", bob)
+    do("back", bob)
+    assert (bob / "data/raw/own.csv").read_bytes() == before
 
 
 def test_cleaning_up_keeps_what_branches_and_experiments_use(ann: Path, do: Do, run: Run) -> None:

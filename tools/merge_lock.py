@@ -83,7 +83,9 @@ def _inputs(base: Any, ours: Any, theirs: Any) -> None:
     try:
         _chosen(base, ours, theirs)
     except ConflictError:
-        if all(isinstance(side, list) and side[: len(base)] == base for side in (base, ours, theirs)):
+        if all(isinstance(side, list) for side in (base, ours, theirs)) and all(
+            [of for of in side if of in base] == base for side in (ours, theirs)
+        ):
             return  # both added to a list of names, as two people do who each add a task
         if not (isinstance(ours, dict) and isinstance(theirs, dict)):
             raise
