@@ -143,7 +143,7 @@ PLANTED = {
         "url is a secret and in Git",
     ),
     "broken dvc.yaml": (replace("dvc.yaml", "stages:", "stages: ["), "dvc.yaml, line 5: expected valid YAML"),
-    "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "DVC: unable to read: 'dvc.lock', YAML file structure is corrupted"),
+    "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "dvc.lock', YAML file structure is corrupted"),
 }
 
 

@@ -35,6 +35,7 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, ru
 def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str, str]) -> None:
     edit(project, "epochs: 2", "patience: null, epochs: 100000, checkpoint_seconds: 0")
     saved = project / "data/checkpoints/small"
+    shutil.rmtree(saved)  # of the run that this is a copy of
     with subprocess.Popen(
         ["python", "-m", "stages.train", "small"],
         cwd=project,
