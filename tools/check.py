@@ -44,7 +44,7 @@ def faults(root: Path) -> Iterator[str]:
 def _graph(root: Path, stages: dict[str, Any]) -> Iterator[str]:
     for name, entry in stages.items():
         body = entry.get("do", entry)
-        if not str(body.get("cmd", "")).startswith(f"python -m stages.{name}"):
+        if f"-m stages.{name}" not in str(body.get("cmd")):
             continue  # a command of another kind: what it reads is not known
         deps = {str(path) for path in body["deps"] if str(path).startswith("stages/")}
         imported = graph.declared(root, name, of_a_kind=entry.get("foreach") == "${tasks}")
