@@ -62,7 +62,7 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[
     network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, None, None)
+    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None)
     rng = np.random.default_rng(0)
     chunks: dict[int, Any] = {}
 

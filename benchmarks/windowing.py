@@ -111,7 +111,7 @@ def eating(train: windows.Windows) -> float:
     network = kind.build(about, parameters)
     optimizer = training.keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    step = training.training_steps(network, kind.loss(parameters), optimizer, None, None)
+    step = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
     with ThreadPoolExecutor(1) as ahead:
         chunks = list(islice(training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead), 4))
     step(chunks[0][1])

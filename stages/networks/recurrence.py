@@ -1,12 +1,15 @@
 """The recurrences of SimpleRNN, LSTM and GRU with their gradients written out, as loops that XLA compiles.
 
 Shapes: T steps, B rows of a batch, F features, U units, G gates (1, 4, 3). Everything within a loop is time-major, so that a step is
-one piece of memory. Three things make the loops fast:
+one piece of memory. What makes the loops fast:
 
 - In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it.
 - The backward loop holds nothing but the gradients of the gates and one product with the transposed recurrent kernel.
 - A fused kernel reads at most one slice of an array over time; all others come as variables of the loop. With two, XLA reads the
   step's number anew for every value, and the kernel is not vectorized.
+- A compiled function stays on the thread that called it. XLA hands work to TensorFlow's pool of threads where it copies a large array, or
+  has more than nine kernels that nothing stands before; then halves of a batch wait for each other. So no two arrays start equal (XLA
+  would make one, and a copy), none is returned that was given, and the gradients of the weights are a function of their own.
 
 The gradients are those of back-propagation through time (Werbos, 1990), for the equations that stand in each cell's `step`.
 """
@@ -18,7 +21,7 @@ import numpy as np
 
 from stages.networks.backend import tf
 
-# Halves of a batch run side by side, each on one core. The number is fixed, so that results do not depend on how many cores there are.
+# Parts of a batch run side by side, each on one core. The number is fixed, so that results do not depend on how many cores there are.
 PARTS = 2
 
 # What an activation's derivative is, given the activation's value.
@@ -110,7 +113,15 @@ class GRU:
 
 @tf.function(autograph=False)
 def run(
-    cell: Any, inputs: Any, states: list[Any], weights: tuple[Any, ...], mask: Any, dropped: Any, training: bool, sequences: bool
+    cell: Any,
+    inputs: Any,
+    states: list[Any],
+    weights: tuple[Any, ...],
+    mask: Any,
+    dropped: Any,
+    training: bool,
+    sequences: bool,
+    parts: int = PARTS,
 ) -> Any:
     """Returns the outputs (B, T, U), or without `sequences` None, and the list of last states, (B, U) each.
 
@@ -124,7 +135,7 @@ def run(
     """
     known = inputs.shape[:2]
     rows, steps = (tf.shape(inputs)[axis] if of is None else of for axis, of in enumerate(known))
-    size, length = _whole(rows, PARTS), _whole(steps, 1)
+    size, length = _whole(rows, parts), _whole(steps, 1)
     # What is known is an int, what is not a tensor.
     pads = not (isinstance(size, int) and size == rows and isinstance(length, int))
     if not isinstance(length, int) and mask is None:
@@ -142,7 +153,7 @@ def run(
         inputs, states = padded(inputs, 0, 1), [padded(state, 0) for state in states]
         mask = mask if mask is None else padded(mask, 0, 1)
         dropped = dropped if dropped is None else padded(dropped, 1)
-    parts = 1 if known[0] is not None and known[0] < 2 * PARTS else PARTS
+    parts = 1 if known[0] is not None and known[0] < 2 * parts else parts
 
     def split(array: Any, axis: int = 0) -> list[Any]:
         return [None] * parts if array is None else tf.split(array, parts, axis)
@@ -188,12 +199,12 @@ def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights
             saved = kept if training else _forward(cell, *taken, True, sequences)[2]
             d = list(upstream)
             d_outputs = d.pop(0) if sequences else None
-            d_states, d_recurrent, d_rest, dz = _backward(
-                cell, d_outputs, d, last, saved, inputs, kernel, recurrent, mask, dropped, present
-            )
+            d_states, *d_gates = _backward(cell, d_outputs, d, last, saved, recurrent, mask, dropped)
+            d_recurrent, *d_rest = _weights(saved[1], inputs, kernel, dropped, *d_gates)
+            dz = tf.concat([d_gates[0][:, :, : -d_gates[1].shape[2]], d_gates[1]], 2) if d_gates[1:] else d_gates[0]
             # Apart from the compiled loop, so that it falls away where nobody needs it.
             d_inputs = tf.transpose(dz if kernel is None else tf.tensordot(dz, kernel, [[2], [1]]), [1, 0, 2])
-            return d_inputs, d_states, d_recurrent, *d_rest
+            return d_inputs, d_states, d_recurrent, *(of for of, there in zip(d_rest, present, strict=True) if there)
 
         return ((outputs,) if sequences else ()) + tuple(last), gradient
 
@@ -222,8 +233,8 @@ def _forward(
     if training:
         # A step's gates overwrite what they were computed from.
         by_time = by_time if kernel is None else tf.tensordot(by_time, kernel, 1)
-        arrays = [_over_time(by_time), *(_empty(steps, state) for state in states)]
-        arrays += [_empty(steps, states[0])] * (cell.gates == 3)
+        written = [*states, *states[:1] * (cell.gates == 3)]
+        arrays = [_over_time(by_time), *(_empty(steps, like, number) for number, like in enumerate(written))]
     else:
         arrays = [_empty(steps, states[0])] * sequences
     of_input = _over_time(by_time)
@@ -256,20 +267,19 @@ def _backward(
     d_states: list[Any],
     last: list[Any],
     saved: list[Any],
-    inputs: Any,
-    kernel: Any,
     recurrent: Any,
     mask: Any,
     dropped: Any,
-    present: list[bool],
-) -> tuple[list[Any], Any, list[Any], Any]:
-    """Returns the gradients by the first states, the recurrent kernel, the weights that are there, and by z (T, B, G U)."""
-    steps, units = tf.shape(inputs)[1], recurrent.shape[0]
+) -> tuple[Any, ...]:
+    """Returns the gradients by the first states, by the gates before their activations (T, B, G U), and where that by z differs from it
+    in the last gate, that (T, B, U).
+    """
+    steps = tf.shape(saved[0])[0]
     arrays = [_over_time(array) for array in saved]
     masks = () if mask is None else (_over_time(tf.transpose(mask)[:, :, None]),)
     transposed = tf.transpose(recurrent)
     own = cell.gates == 3  # the gradient by z is not that by the product with the states
-    written = [_empty(steps, saved[0][0])] + [_empty(steps, last[0])] * own
+    written = [_empty(steps, saved[0][0])] + [_empty(steps, last[0], 1)] * own
     if d_outputs is not None:
         d_outputs = tf.transpose(d_outputs, [1, 0, 2])
         d_states = [d_states[0] + d_outputs[-1], *d_states[1:]]
@@ -296,27 +306,32 @@ def _backward(
     start = (end, tuple(d_states), tuple(last), now, here, tuple(written))
     _, d_states, _, _, _, written = tf.while_loop(lambda t, *_: t >= 0, body, start)
 
-    d_inner = tf.reshape(written[0].stack(), [-1, cell.gates * units])
-    hidden = saved[1]
+    return list(d_states), *(array.stack() for array in written)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _weights(hidden: Any, inputs: Any, kernel: Any, dropped: Any, d_gates: Any, d_own: Any = None) -> tuple[Any, Any, Any, Any]:
+    """Returns the gradients by the recurrent kernel, the input kernel, and the biases of the inputs and of the recurrence.
+
+    Of the states before each step (T, B, U), the inputs (B, T, F), and what `_backward` found. Without an input kernel there is none.
+    """
+    units = hidden.shape[2]
+    d_inner = tf.reshape(d_gates, [-1, d_gates.shape[2]])
     columns = [] if kernel is None else [tf.reshape(tf.transpose(inputs, [1, 0, 2]), [-1, kernel.shape[0]])]
     columns += [tf.ones_like(d_inner[:, :1])]
     if dropped is None:
         # The gradients of all weights are one product.
-        left = tf.concat([tf.reshape(hidden, [-1, units]), *columns], 1)
-        found = tf.matmul(left, d_inner, transpose_a=True)
+        found = tf.matmul(tf.concat([tf.reshape(hidden, [-1, units]), *columns], 1), d_inner, transpose_a=True)
         d_recurrent, found = found[:units], found[units:]
     else:
-        parts = zip(tf.unstack(dropped), tf.split(d_inner, cell.gates, 1), strict=True)
+        parts = zip(tf.unstack(dropped), tf.split(d_inner, dropped.shape[0], 1), strict=True)
         factors = [tf.matmul(tf.reshape(hidden * factor, [-1, units]), part, transpose_a=True) for factor, part in parts]
         d_recurrent, found = tf.concat(factors, 1), tf.matmul(tf.concat(columns, 1), d_inner, transpose_a=True)
-    d_recurrent_bias, dz = found[-1], written[0].stack()
-    if own:
-        d_own = written[1].stack()
+    d_recurrent_bias = found[-1]
+    if d_own is not None:
         new = tf.matmul(tf.concat(columns, 1), tf.reshape(d_own, [-1, units]), transpose_a=True)
-        found = tf.concat([found[:, : 2 * units], new], 1)
-        dz = tf.concat([dz[:, :, : 2 * units], d_own], 2)
-    rest = [of for of, there in zip((found[:-1], found[-1], d_recurrent_bias), present, strict=True) if there]
-    return list(d_states), d_recurrent, rest, dz
+        found = tf.concat([found[:, :-units], new], 1)
+    return d_recurrent, None if kernel is None else found[:-1], found[-1], d_recurrent_bias
 
 
 def _gates(hidden: Any, recurrent: Any, dropped: Any) -> Any:
@@ -340,5 +355,7 @@ def _over_time(array: Any) -> Any:
     return tf.TensorArray(array.dtype, tf.shape(array)[0], clear_after_read=False, element_shape=array.shape[1:]).unstack(array)
 
 
-def _empty(steps: Any, like: Any) -> Any:
-    return tf.TensorArray(like.dtype, steps, clear_after_read=False, element_shape=like.shape)
+def _empty(steps: Any, like: Any, number: int = 0) -> Any:
+    """Returns an array over time to write to, which XLA does not take for another one of another number."""
+    filled = tf.fill(tf.concat([[steps], tf.shape(like)], 0), tf.cast(number, like.dtype))
+    return _over_time(tf.ensure_shape(filled, [None, *like.shape]))

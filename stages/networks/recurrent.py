@@ -9,12 +9,27 @@ a debug message of the logger `reprise` says why.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from stages.networks import recurrence
 from stages.networks.backend import keras, tf
 
 log = logging.getLogger("reprise")
+
+_parts = ContextVar("parts", default=recurrence.PARTS)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Within it the layers leave a batch whole: their caller has divided it already."""
+    token = _parts.set(1)
+    try:
+        yield
+    finally:
+        _parts.reset(token)
 
 
 class _Fast:
@@ -40,7 +55,7 @@ class _Fast:
         weights = (kernel, tf.convert_to_tensor(self.cell.recurrent_kernel), bias, recurrent_bias)
         mask = None if mask is None else tf.cast(mask, tf.bool)
         wanted = self.return_sequences or mask is not None  # type: ignore[attr-defined]
-        outputs, states = recurrence.run(self._recurrence(), inputs, states, weights, mask, dropped, bool(training), wanted)
+        outputs, states = recurrence.run(self._recurrence(), inputs, states, weights, mask, dropped, bool(training), wanted, _parts.get())
         if mask is None:
             return states[0], states[0][:, None] if outputs is None else outputs, states
         # Keras repeats the last output at a masked step (or gives zeros), and gives zeros before the first step that counts.

@@ -16,8 +16,10 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.errors import InputError
+from stages.networks import recurrent
 from stages.networks.backend import keras, tf
 from stages.networks.parameters import Training
+from stages.networks.recurrence import PARTS
 
 log = logging.getLogger("reprise")
 
@@ -283,10 +285,11 @@ def _rate(parameters: Training, steps_per_epoch: int) -> Any:
     return parameters.learning_rate
 
 
-def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: list[Any], momentum: float | None) -> Any:
+def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: list[Any], momentum: float | None, parts: int = PARTS) -> Any:
     """Returns the compiled loop over the steps of a chunk; it returns the sums of the losses and of the mask, and the state.
 
     average: the variables of the moving average of the weights, with `momentum` a step; or none.
+    parts: of each batch, that run side by side.
     """
     variables = network.trainable_variables
     rate = 1.0 - (momentum or 0.0)
@@ -299,8 +302,7 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: li
             if "carried" in batch:
                 state = [part * batch["carried"][:, None] for part in state]
             with tf.GradientTape() as tape:
-                outputs, state = call(network, batch["inputs"], state, training=True)
-                total, weight = masked_loss(loss, outputs, batch)
+                total, weight, state = losses(network, loss, batch, state, training=True, parts=parts)
                 mean = total / tf.maximum(weight, 1.0)
             optimizer.apply(tape.gradient(mean, variables), variables)
             for mean_of, variable in zip(average, variables, strict=bool(average)):
@@ -314,13 +316,36 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: li
 def _measuring(network: keras.Model, loss: Loss) -> Any:
     @tf.function(reduce_retracing=True)
     def run(batch: dict[str, Any], state: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        outputs, state = call(network, batch["inputs"], state, training=False)
-        return *masked_loss(loss, outputs, batch), state
+        return losses(network, loss, batch, state, training=False)
 
     return run
 
 
-def masked_loss(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+def losses(
+    network: keras.Model, loss: Loss, batch: dict[str, Any], state: list[tf.Tensor], training: bool, parts: int = PARTS
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Returns the sum of the losses of the values whose mask is 1, how many these are, and the network's state.
+
+    Parts of the batch run side by side, one core each.
+    """
+    rows = batch["mask"].shape[0]
+    parts = min(parts, (rows or 0) // 2) or 1
+    if parts == 1:
+        outputs, state = call(network, batch["inputs"], state, training)
+        return *masked(loss, outputs, batch), state
+    sizes = [len(of) for of in np.array_split(np.arange(rows), parts)]
+    divided = [tf.split(array, sizes) for array in tf.nest.flatten([batch, state])]
+    found = []
+    with recurrent.undivided():
+        for piece in zip(*divided, strict=True):
+            of_batch, of_state = tf.nest.pack_sequence_as([batch, state], piece)
+            outputs, after = call(network, of_batch["inputs"], of_state, training)
+            found.append((*masked(loss, outputs, of_batch), after))
+    totals, weights, states = zip(*found, strict=True)
+    return tf.add_n(totals), tf.add_n(weights), [tf.concat(of, 0) for of in zip(*states, strict=True)]
+
+
+def masked(loss: Loss, outputs: tf.Tensor, batch: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the sum of the losses of the values whose mask is 1, and how many these are."""
     mask = batch["mask"]
     return tf.reduce_sum(loss(batch["targets"], outputs) * mask), tf.reduce_sum(mask)

@@ -196,7 +196,7 @@ def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
         targets = np.where(mask > 0, batch["targets"], wrong)
         with tf.GradientTape() as tape:
             outputs, _ = training.call(network, inputs, training.start(network, 4), training=False)
-            total, _ = training.masked_loss(part.loss(section), outputs, {"targets": targets, "mask": mask})
+            total, _ = training.masked(part.loss(section), outputs, {"targets": targets, "mask": mask})
         found = tape.gradient(total, network.trainable_variables)
         gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in found])
     for first, second in zip(*gradients, strict=True):
