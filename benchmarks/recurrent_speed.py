@@ -4,7 +4,8 @@ python -m benchmarks.recurrent_speed [--json FILE] [--repeats N] [--pytorch PYTH
 
 A network is recurrent layers, all steps of whose outputs go through one dense layer; a training step is forward, backward, and Adam.
 Each library runs in a process of its own. For every shape all three are built, and then measured in turn, several times over, so that
-whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop.
+whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop,
+Keras's with whole batches and TensorFlow's own number of threads.
 PyTorch is no dependency of the project: `--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
 """
 
@@ -34,7 +35,7 @@ LIBRARIES = ("keras", "reprise", "pytorch")
 AT_LEAST = 0.4  # seconds of one measurement
 
 
-def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: bool) -> tuple[float, float]:
+def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: int) -> tuple[float, float]:
     """Returns the floating point operations of the matrix products in a training step, and in a prediction."""
     training = prediction = 0.0
     for layer in range(layers):
@@ -51,18 +52,21 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[
 
     from stages.networks import recurrent, training
     from stages.networks.backend import keras, tf
+    from stages.networks.recurrence import PARTS
 
     batch, steps, features, units, layers, both = shape
     training.seed_everything(0)
     inputs = hidden = keras.Input((steps, features), name="x")
+    kinds: dict[str, Any] = recurrent.FAST if fast else recurrent.PLAIN
     around = recurrent.Bidirectional if fast else keras.layers.Bidirectional
     for _ in range(layers):
-        layer = (recurrent.FAST if fast else recurrent.PLAIN)[cell](units, return_sequences=True)
+        layer = kinds[cell](units, return_sequences=True)
         hidden = (around(layer) if both else layer)(hidden)
     network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None)
+    parts = PARTS if fast else 1
+    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts)
     rng = np.random.default_rng(0)
     chunks: dict[int, Any] = {}
 
@@ -163,7 +167,7 @@ def work(library: str) -> None:
 
 class Worker:
     def __init__(self, library: str, python: str) -> None:
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({"TF_NUM_INTRAOP_THREADS": "0"} if library == "keras" else {})
         command = [python, "-m", "benchmarks.recurrent_speed", "--work", library]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -204,7 +208,7 @@ def main() -> None:
     has_pytorch = subprocess.run([given.pytorch, "-c", "import torch"], capture_output=True).returncode == 0
     pythons = {"keras": sys.executable, "reprise": sys.executable} | ({"pytorch": given.pytorch} if has_pytorch else {})
     workers = {library: Worker(library, python) for library, python in pythons.items()}
-    peak = workers["reprise"].ask("peak")
+    peak = workers["keras"].ask("peak")
     write = sys.stdout.write
     write(f"largest matrix product: {peak / 1e9:.0f} GFLOP/s{'' if has_pytorch else '; no PyTorch found'}\n")
     write(f"{'':52}{'ms a training step':>27}{'faster than':>18}{'':8}{'ms a prediction':>27}{'faster than':>18}\n")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import recurrent_speed
 from stages.networks import recurrence, recurrent
 from stages.networks.backend import keras, tf
 
@@ -207,6 +208,12 @@ def test_unknown_sizes(cell: str) -> None:
     assert all(whole >= size for size, whole in enumerate(sizes, 1))
     assert all(whole <= 1.5 * size for size, whole in enumerate(sizes, 1) if size > 1)
     assert len(set(sizes)) <= 20
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_benchmark_runs(fast: bool) -> None:
+    for function in recurrent_speed.tensorflow_steps(fast, "gru", [4, 3, 2, 2, 2, True]):
+        function(2)
 
 
 @pytest.mark.parametrize("cell", CELLS)

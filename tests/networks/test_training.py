@@ -156,6 +156,33 @@ def test_the_state_is_carried_unless_the_batch_says_no(carried: list[float] | No
     assert history.epochs[0]["train"] == pytest.approx(np.mean(np.square(counts)))
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_of_a_batch_side_by_side_are_the_whole_batch(parts: int) -> None:
+    """Embedding, recurrent layer, carried state and mask: the same loss, gradients and state but for rounding; uneven parts too."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    before = [keras.Input((4,), name=name) for name in ("h", "c")]
+    hidden, last = recurrent.run(recurrent.layer("lstm", 4, "lstm"), keras.layers.Embedding(9, 3)(tokens), before)
+    outputs = keras.layers.Dense(9)(hidden)
+    model = keras.Model({"tokens": tokens, "h": before[0], "c": before[1]}, {"outputs": outputs, "h": last[0], "c": last[1]})
+    rng = np.random.default_rng(0)
+    batch = {
+        "inputs": {"tokens": rng.integers(0, 9, (7, 5)).astype(np.int32)},
+        "targets": rng.normal(size=(7, 5, 9)).astype(np.float32),
+        "mask": rng.integers(0, 2, (7, 5, 9)).astype(np.float32),
+    }
+    batch = tf.nest.map_structure(tf.constant, batch)
+    carried = [tf.constant(rng.normal(size=(7, 4)), tf.float32) for _ in range(2)]
+
+    def found(parts: int) -> list[np.ndarray]:
+        with tf.GradientTape() as tape:
+            total, weight, state = training.losses(model, squared, batch, carried, True, parts)
+        gradients = [tf.convert_to_tensor(of) for of in tape.gradient(total, model.trainable_variables)]
+        return [np.asarray(of) for of in (total, weight, *state, *gradients)]
+
+    for whole, of_parts in zip(found(1), found(parts), strict=True):
+        np.testing.assert_allclose(of_parts, whole, rtol=1e-5, atol=1e-5)
+
+
 class Killed(Exception):
     pass
 
