@@ -3,8 +3,11 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 from stages.errors import InputError
 
@@ -25,11 +28,22 @@ def run(main: Callable[[list[str]], None]) -> None:
     # Libraries say at this level what only their own developers need.
     for noisy in ("matplotlib", "fontTools", "h5py", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    stopped = []
+
+    def stop(*_: Any) -> None:
+        stopped.append(True)
+        raise KeyboardInterrupt
+
+    # Native code that calls Python, as TensorFlow's does while it traces, may make another error of the interruption.
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
     try:
         main(sys.argv[1:])
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    except BaseException:
+        if not stopped:
+            raise
         sys.exit("stopped by the user: `dvc repro` goes on, training from its last checkpoint")
