@@ -5,8 +5,8 @@ one piece of memory. What makes the loops fast:
 
 - In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it.
 - The backward loop holds nothing but the gradients of the gates and one product with the transposed recurrent kernel.
-- A fused kernel reads at most one slice of an array over time; all others come as variables of the loop. With two, XLA reads the
-  step's number anew for every value, and the kernel is not vectorized.
+- What a step needs of an array over time is read where it is used, each gate by a slice of its own. Of a slice that is divided afterwards
+  XLA makes a function that reads the step's number anew for every value, and the kernel is not vectorized.
 - A compiled function stays on the thread that called it. XLA hands work to TensorFlow's pool of threads where it copies a large array, or
   has more than nine kernels that nothing stands before; then halves of a batch wait for each other. So no two arrays start equal (XLA
   would make one, and a copy), none is returned that was given, and the gradients of the weights are a function of their own.
@@ -47,9 +47,9 @@ class SimpleRNN:
         h = ACTIVATIONS[self.activation][0](z + inner)
         return h, (h,), ()
 
-    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+    def back(self, gates: list[Any], before: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
         """Returns, of the loss, the gradients by `inner` and by `z` (None: the same), and by the states other than through `inner`."""
-        return d[0] * ACTIVATIONS[self.activation][1](gates), None, (None,)
+        return d[0] * ACTIVATIONS[self.activation][1](gates[0]), None, (None,)
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class LSTM:
         c = f * states[1] + i * g
         return gates, (o * activate(c), c), ()
 
-    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+    def back(self, gates: list[Any], before: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
         slope, squashed = ACTIVATIONS[self.activation][1], ACTIVATIONS[self.recurrent_activation][1]
-        i, f, g, o = tf.split(gates, 4, 1)
-        activated = ACTIVATIONS[self.activation][0](after[1])
+        i, f, g, o = gates
+        activated = ACTIVATIONS[self.activation][0](f * before[1] + i * g)
         dc = d[1] + d[0] * o * slope(activated)
         inner = [dc * g * squashed(i), dc * before[1] * squashed(f), dc * i * slope(g), d[0] * activated * squashed(o)]
         return tf.concat(inner, 1), None, (None, dc * f)
@@ -103,9 +103,9 @@ class GRU:
         n = ACTIVATIONS[self.activation][0](z[:, 2 * units :] + r * inner[:, 2 * units :])
         return tf.concat([both, n], 1), (u * states[0] + (1 - u) * n,), (inner[:, 2 * units :],)
 
-    def back(self, gates: Any, before: tuple[Any, ...], after: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
+    def back(self, gates: list[Any], before: tuple[Any, ...], kept: tuple[Any, ...], d: tuple[Any, ...]) -> Any:
         squashed = ACTIVATIONS[self.recurrent_activation][1]
-        u, r, n = tf.split(gates, 3, 1)
+        u, r, n = gates
         dn = d[0] * (1 - u) * ACTIVATIONS[self.activation][1](n)
         du, dr = d[0] * (before[0] - n) * squashed(u), dn * kept[0] * squashed(r)
         return tf.concat([du, dr, dn * r], 1), dn, (d[0] * u,)
@@ -199,7 +199,7 @@ def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights
             saved = kept if training else _forward(cell, *taken, True, sequences)[2]
             d = list(upstream)
             d_outputs = d.pop(0) if sequences else None
-            d_states, *d_gates = _backward(cell, d_outputs, d, last, saved, recurrent, mask, dropped)
+            d_states, *d_gates = _backward(cell, d_outputs, d, saved, recurrent, mask, dropped)
             d_recurrent, *d_rest = _weights(saved[1], inputs, kernel, dropped, *d_gates)
             dz = tf.concat([d_gates[0][:, :, : -d_gates[1].shape[2]], d_gates[1]], 2) if d_gates[1:] else d_gates[0]
             # Apart from the compiled loop, so that it falls away where nobody needs it.
@@ -226,15 +226,17 @@ def _forward(
     training: bool,
     sequences: bool,
 ) -> tuple[Any, list[Any], list[Any]]:
-    """Returns the outputs (B, T, U), the last states, and for the backward loop, all (T, B, ...): gates, states before, what else."""
+    """Returns the outputs (B, T, U), the last states, and for the backward loop what is over time: gates (T, B, G U), states (T + 1, B, U)
+    with the first, what else (T, B, U).
+    """
     steps, units = tf.shape(inputs)[1], recurrent.shape[0]
     by_time = tf.transpose(inputs, [1, 0, 2])
     of_step = None if mask is None else _over_time(tf.transpose(mask)[:, :, None])
     if training:
         # A step's gates overwrite what they were computed from.
         by_time = by_time if kernel is None else tf.tensordot(by_time, kernel, 1)
-        written = [*states, *states[:1] * (cell.gates == 3)]
-        arrays = [_over_time(by_time), *(_empty(steps, like, number) for number, like in enumerate(written))]
+        arrays = [_over_time(by_time), *(_empty(steps + 1, of, number).write(0, of) for number, of in enumerate(states))]
+        arrays += [_empty(steps, states[0], cell.states)] * (cell.gates == 3)
     else:
         arrays = [_empty(steps, states[0])] * sequences
     of_input = _over_time(by_time)
@@ -247,15 +249,15 @@ def _forward(
         gates, after, kept = cell.step(z if bias is None else z + bias, inner, states)
         if of_step is not None:
             after = tuple(tf.where(of_step.read(t), new, old) for new, old in zip(after, states, strict=True))
-        writes = (gates, *states, *kept) if training else (after[0],)
-        arrays = tuple(array.write(t, value) for array, value in zip(arrays, writes, strict=False))
+        writes = [(t, gates), *((t + 1, state) for state in after), *((t, of) for of in kept)] if training else [(t, after[0])]
+        arrays = tuple(array.write(*write) for array, write in zip(arrays, writes, strict=False))
         return t + 1, () if training else (of_input.read(tf.minimum(t + 1, steps - 1)),), after, arrays
 
     first = () if training else (of_input.read(0),)
     _, _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, first, tuple(states), tuple(arrays)))
     outputs = None
     if sequences:
-        hidden = tf.concat([arrays[1].stack()[1:], last[0][None]], 0) if training else arrays[0].stack()
+        hidden = arrays[1].stack()[1:] if training else arrays[0].stack()
         outputs = tf.transpose(tf.ensure_shape(hidden, [None, None, units]), [1, 0, 2])
     return outputs, list(last), [array.stack() for array in arrays] if training else []
 
@@ -265,7 +267,6 @@ def _backward(
     cell: Any,
     d_outputs: Any,
     d_states: list[Any],
-    last: list[Any],
     saved: list[Any],
     recurrent: Any,
     mask: Any,
@@ -274,38 +275,33 @@ def _backward(
     """Returns the gradients by the first states, by the gates before their activations (T, B, G U), and where that by z differs from it
     in the last gate, that (T, B, U).
     """
-    steps = tf.shape(saved[0])[0]
-    arrays = [_over_time(array) for array in saved]
-    masks = () if mask is None else (_over_time(tf.transpose(mask)[:, :, None]),)
+    steps, units = tf.shape(saved[0])[0], recurrent.shape[0]
+    of_step = None if mask is None else tf.transpose(mask)[:, :, None]
     transposed = tf.transpose(recurrent)
     own = cell.gates == 3  # the gradient by z is not that by the product with the states
-    written = [_empty(steps, saved[0][0])] + [_empty(steps, last[0], 1)] * own
+    written = [_empty(steps, saved[0][0])] + [_empty(steps, saved[1][0], 1)] * own
     if d_outputs is not None:
         d_outputs = tf.transpose(d_outputs, [1, 0, 2])
         d_states = [d_states[0] + d_outputs[-1], *d_states[1:]]
-        before_first = _over_time(tf.concat([tf.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0))
+        before_first = tf.concat([tf.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0)
 
-    def body(t: Any, d: tuple[Any, ...], after: Any, now: Any, here: Any, written: tuple[Any, ...]) -> Any:
-        before, kept = now[1 : 1 + cell.states], now[1 + cell.states :]
-        d_inner, d_own, direct = cell.back(now[0], before, after, kept, d)
-        for there in here:
+    def body(t: Any, d: tuple[Any, ...], written: tuple[Any, ...]) -> Any:
+        gates = [_columns(saved[0], t, gate * units, units) for gate in range(cell.gates)]
+        others = tuple(_columns(array, t, 0, units) for array in saved[1:])
+        d_inner, d_own, direct = cell.back(gates, others[: cell.states], others[cell.states :], d)
+        if of_step is not None:
+            there = _columns(of_step, t, 0, 1)
             d_inner = tf.where(there, d_inner, tf.zeros_like(d_inner))
             d_own = None if d_own is None else tf.where(there, d_own, tf.zeros_like(d_own))
             direct = tuple(tf.where(there, tf.zeros_like(of) if new is None else new, of) for new, of in zip(direct, d, strict=True))
         d_hidden = _states(d_inner, transposed, dropped)
         d_hidden = d_hidden if direct[0] is None else d_hidden + direct[0]
         if d_outputs is not None:
-            d_hidden += before_first.read(t)
+            d_hidden += _columns(before_first, t, 0, units)
         written = tuple(array.write(t, of) for array, of in zip(written, (d_inner, d_own), strict=False))
-        u = tf.maximum(t - 1, 0)
-        following = tuple(array.read(u) for array in arrays)
-        return t - 1, (d_hidden, *direct[1:]), before, following, tuple(array.read(u) for array in masks), written
+        return t - 1, (d_hidden, *direct[1:]), written
 
-    end = steps - 1
-    now, here = (tuple(array.read(end) for array in of) for of in (arrays, masks))
-    start = (end, tuple(d_states), tuple(last), now, here, tuple(written))
-    _, d_states, _, _, _, written = tf.while_loop(lambda t, *_: t >= 0, body, start)
-
+    _, d_states, written = tf.while_loop(lambda t, *_: t >= 0, body, (steps - 1, tuple(d_states), tuple(written)))
     return list(d_states), *(array.stack() for array in written)
 
 
@@ -313,12 +309,13 @@ def _backward(
 def _weights(hidden: Any, inputs: Any, kernel: Any, dropped: Any, d_gates: Any, d_own: Any = None) -> tuple[Any, Any, Any, Any]:
     """Returns the gradients by the recurrent kernel, the input kernel, and the biases of the inputs and of the recurrence.
 
-    Of the states before each step (T, B, U), the inputs (B, T, F), and what `_backward` found. Without an input kernel there is none.
+    Of the states (T + 1, B, U), the inputs (B, T, F), and what `_backward` found. Without an input kernel there is none.
     """
     units = hidden.shape[2]
     d_inner = tf.reshape(d_gates, [-1, d_gates.shape[2]])
     columns = [] if kernel is None else [tf.reshape(tf.transpose(inputs, [1, 0, 2]), [-1, kernel.shape[0]])]
     columns += [tf.ones_like(d_inner[:, :1])]
+    hidden = hidden[:-1]
     if dropped is None:
         # The gradients of all weights are one product.
         found = tf.matmul(tf.concat([tf.reshape(hidden, [-1, units]), *columns], 1), d_inner, transpose_a=True)
@@ -349,6 +346,11 @@ def _states(d_inner: Any, transposed: Any, dropped: Any) -> Any:
     gates = dropped.shape[0]
     pieces = zip(tf.unstack(dropped), tf.split(d_inner, gates, 1), tf.split(transposed, gates, 0), strict=True)
     return tf.add_n([tf.matmul(of, part) * factor for factor, of, part in pieces])
+
+
+def _columns(array: Any, t: Any, first: int, count: int) -> Any:
+    """Returns some columns of step t, (B, count), of an array (T, B, ...)."""
+    return tf.reshape(tf.slice(array, [t, 0, first], [1, tf.shape(array)[1], count]), [-1, count])
 
 
 def _over_time(array: Any) -> Any:
