@@ -184,15 +184,15 @@ class Worker:
         self.process.communicate()
 
 
-def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> float:
-    """Returns what training adds to the memory of a fresh process, in MiB."""
+def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> dict[str, float]:
+    """Returns the peak memory of a fresh process that trains, and what of it training has added, in MiB."""
     worker = Worker(library, python)
     worker.ask("build", cell, [2, 2, 2, 2, 1, False])
     before = worker.ask("memory")
     worker.ask("build", cell, shape)
     after = worker.ask("memory")
     worker.end()
-    return after - before
+    return {"peak": after, "added": after - before}
 
 
 def main() -> None:
@@ -241,7 +241,8 @@ def main() -> None:
     for cell in CELLS:
         shape = list(SHAPES[2][1:])
         held[cell] = {library: memory_of(library, pythons[library], cell, shape) for library in ("keras", "reprise")}
-        write(f"{cell}, {SHAPES[2][0]}: training holds {held[cell]['keras']:.0f} MiB (keras), {held[cell]['reprise']:.0f} MiB (reprise)\n")
+        write(f"{cell}, {SHAPES[2][0]}: " + ", ".join(f"{of} {found['peak']:.0f} MiB" for of, found in held[cell].items()))
+        write(" at the peak; added by training " + ", ".join(f"{of} {found['added']:.0f} MiB" for of, found in held[cell].items()) + "\n")
     if given.json is not None:
         found = {"peak_gflops": peak / 1e9, "cores": len(os.sched_getaffinity(0)), "cases": cases, "memory_mebibytes": held}
         given.json.write_text(json.dumps(found, indent=2) + "\n")
