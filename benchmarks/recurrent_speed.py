@@ -32,6 +32,8 @@ SHAPES = [
 ]
 CELLS = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 LIBRARIES = ("keras", "reprise", "pytorch")
+# What is measured, and what one of it is called. Training steps and predictions are many a call, where the library has such a thing.
+KINDS = {"train": "training step", "predict": "prediction", "single": "call for one prediction"}
 AT_LEAST = 0.4  # seconds of one measurement
 
 
@@ -46,8 +48,8 @@ def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: 
     return training, prediction
 
 
-def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[[int], None], Callable[[int], None]]:
-    """Returns what takes so many training steps, and what makes so many predictions, with TensorFlow."""
+def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Callable[[int], None]]:
+    """Returns, for each of KINDS, what does so many of it with TensorFlow."""
     import numpy as np
 
     from stages.networks import recurrent, training
@@ -77,17 +79,28 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> tuple[Callable[
             chunks[count] = tf.nest.map_structure(tf.constant, tensors)
         float(run(chunks[count], [])[0])
 
-    forward = tf.function(lambda x: network({"x": x}, training=False))
     example = tf.constant(rng.normal(size=(batch, steps, features)), tf.float32)
+    forward = tf.function(lambda x: network({"x": x}, training=False)).get_concrete_function(example)
+
+    @tf.function
+    def stream(batches: Any) -> Any:
+        return tf.map_fn(lambda x: network({"x": x}, training=False), batches)
+
+    several: dict[int, Any] = {}
 
     def predict(count: int) -> None:
+        if count not in several:
+            several[count] = tf.constant(rng.normal(size=(count, batch, steps, features)), tf.float32)
+        stream(several[count]).numpy()
+
+    def single(count: int) -> None:
         for _ in range(count):
             forward(example).numpy()
 
-    return train, predict
+    return {"train": train, "predict": predict, "single": single}
 
 
-def pytorch_steps(cell: str, shape: list[Any]) -> tuple[Callable[[int], None], Callable[[int], None]]:
+def pytorch_steps(cell: str, shape: list[Any]) -> dict[str, Callable[[int], None]]:
     """The same with PyTorch."""
     import torch
 
@@ -111,7 +124,7 @@ def pytorch_steps(cell: str, shape: list[Any]) -> tuple[Callable[[int], None], C
             for _ in range(count):
                 dense(recurrent(x)[0]).numpy()
 
-    return train, predict
+    return {"train": train, "predict": predict, "single": predict}
 
 
 def peak_of_products() -> float:
@@ -134,8 +147,7 @@ def memory() -> float:
 
 def work(library: str) -> None:
     """One library's process: answers each line of its standard input, a JSON list, with a line."""
-    train: Callable[[int], None]
-    predict: Callable[[int], None]
+    functions: dict[str, Callable[[int], None]]
     for line in sys.stdin:
         command, *rest = json.loads(line)
         answer: Any = None
@@ -144,11 +156,10 @@ def work(library: str) -> None:
         elif command == "memory":
             answer = memory()
         elif command == "build":
-            made = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(library == "reprise", *rest)
-            train, predict = made
+            functions = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(library == "reprise", *rest)
             counts = {}
             answer = []
-            for name, function in (("train", train), ("predict", predict)):
+            for name, function in functions.items():
                 start = time.perf_counter()
                 function(1)
                 answer.append(time.perf_counter() - start)
@@ -158,10 +169,9 @@ def work(library: str) -> None:
                 counts[name] = max(1, min(256, int(AT_LEAST / (time.perf_counter() - start))))
                 function(counts[name])
         else:
-            function, count = {"train": train, "predict": predict}[command], counts[command]
             start = time.perf_counter()
-            function(count)
-            answer = (time.perf_counter() - start) / count * 1000
+            functions[command](counts[command])
+            answer = (time.perf_counter() - start) / counts[command] * 1000
         print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol of this process
 
 
@@ -211,28 +221,27 @@ def main() -> None:
     peak = workers["keras"].ask("peak")
     write = sys.stdout.write
     write(f"largest matrix product: {peak / 1e9:.0f} GFLOP/s{'' if has_pytorch else '; no PyTorch found'}\n")
-    write(f"{'':52}{'ms a training step':>27}{'faster than':>18}{'':8}{'ms a prediction':>27}{'faster than':>18}\n")
+    write(f"{'':52}" + "".join(f"{'ms a ' + said:>27}{'faster than':>18}{'':8}" for said in KINDS.values()) + "\n")
     columns = f"{'keras':>9}{'reprise':>9}{'pytorch':>9}{'keras':>9}{'pytorch':>9}"
-    write(f"{'':52}{columns}{'of peak':>8}{columns}\n")
+    write(f"{'':52}{columns}{'of peak':>8}{columns}{'of peak':>8}{columns}\n")
     cases = []
     for cell in CELLS:
         for name, *shape in SHAPES:
             first = {library: worker.ask("build", cell, shape) for library, worker in workers.items()}
-            times: dict[str, dict[str, list[float]]] = {kind: {library: [] for library in workers} for kind in ("train", "predict")}
+            times: dict[str, dict[str, list[float]]] = {kind: {library: [] for library in workers} for kind in KINDS}
             for _ in range(given.repeats):
                 for kind in times:
                     for library, worker in workers.items():
                         times[kind][library].append(worker.ask(kind))
             medians = {kind: {library: statistics.median(found) for library, found in of.items()} for kind, of in times.items()}
-            fraction = flops(cell, *shape)[0] / medians["train"]["reprise"] * 1000 / peak
-            cases.append(
-                {"cell": cell, "shape": name, "milliseconds": medians, "of_peak": fraction, "first_call_seconds": first["reprise"]}
-            )
+            operations = dict(zip(KINDS, flops(cell, *shape), strict=False))
+            of_peak = {kind: count / medians[kind]["reprise"] * 1000 / peak for kind, count in operations.items()}
+            cases.append({"cell": cell, "shape": name, "milliseconds": medians, "of_peak": of_peak, "first_call_seconds": first["reprise"]})
             line = f"{cell + ', ' + name:52}"
             for kind, of in medians.items():
                 line += "".join(f"{of[library]:9.2f}" if library in of else f"{'':9}" for library in LIBRARIES)
                 line += "".join(f"{of[other] / of['reprise']:9.2f}" if other in of else f"{'':9}" for other in ("keras", "pytorch"))
-                line += f"{fraction:8.0%}" if kind == "train" else ""
+                line += f"{of_peak[kind]:8.0%}" if kind in of_peak else ""
             write(line + "\n")
             sys.stdout.flush()
     for worker in workers.values():

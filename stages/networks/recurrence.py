@@ -239,11 +239,11 @@ def _forward(
         arrays += [_empty(steps, states[0], cell.states)] * (cell.gates == 3)
     else:
         arrays = [_empty(steps, states[0])] * sequences
-    of_input = _over_time(by_time)
 
-    def body(t: Any, now: Any, states: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
+    def body(t: Any, states: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
         # Where nothing is kept, a step's own small product costs less than the way of a large one's result through memory.
-        z = arrays[0].read(t) if training else now[0] if kernel is None else tf.matmul(now[0], kernel)
+        z = arrays[0].read(t) if training else _columns(by_time, t, 0, by_time.shape[2])
+        z = z if training or kernel is None else tf.matmul(z, kernel)
         inner = _gates(states[0], recurrent, dropped)
         inner = inner if recurrent_bias is None else inner + recurrent_bias
         gates, after, kept = cell.step(z if bias is None else z + bias, inner, states)
@@ -251,10 +251,9 @@ def _forward(
             after = tuple(tf.where(of_step.read(t), new, old) for new, old in zip(after, states, strict=True))
         writes = [(t, gates), *((t + 1, state) for state in after), *((t, of) for of in kept)] if training else [(t, after[0])]
         arrays = tuple(array.write(*write) for array, write in zip(arrays, writes, strict=False))
-        return t + 1, () if training else (of_input.read(tf.minimum(t + 1, steps - 1)),), after, arrays
+        return t + 1, after, arrays
 
-    first = () if training else (of_input.read(0),)
-    _, _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, first, tuple(states), tuple(arrays)))
+    _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, tuple(states), tuple(arrays)))
     outputs = None
     if sequences:
         hidden = arrays[1].stack()[1:] if training else arrays[0].stack()

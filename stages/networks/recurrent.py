@@ -129,6 +129,11 @@ class Bidirectional(keras.layers.Bidirectional):
         if isinstance(layer, _Fast):
             accelerate(self)
 
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None) -> Any:
+        # The directions run side by side already.
+        with undivided():
+            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+
 
 FAST = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 PLAIN = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}

@@ -212,7 +212,7 @@ def test_unknown_sizes(cell: str) -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_the_benchmark_runs(fast: bool) -> None:
-    for function in recurrent_speed.tensorflow_steps(fast, "gru", [4, 3, 2, 2, 2, True]):
+    for function in recurrent_speed.tensorflow_steps(fast, "gru", [4, 3, 2, 2, 2, True]).values():
         function(2)
 
 
