@@ -35,6 +35,7 @@ LIBRARIES = ("keras", "reprise", "pytorch")
 # What is measured, and what one of it is called. Training steps and predictions are many a call, where the library has such a thing.
 KINDS = {"train": "training step", "predict": "prediction", "single": "call for one prediction"}
 AT_LEAST = 0.4  # seconds of one measurement
+STEPS = 128  # of the language model, in one measurement: enough to spread what a call of `fit` costs
 
 
 def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: int) -> tuple[float, float]:
@@ -100,6 +101,42 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     return {"train": train, "predict": predict, "single": single}
 
 
+def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
+    """A step of the task `penn_treebank`, 20 x 20 of 10,000 words and 2 x 200 units: Reprise's, or Keras's layers in Keras's `fit`."""
+    import numpy as np
+
+    from stages.kinds.language_modelling import train as kind
+    from stages.networks import training
+    from stages.networks.backend import keras, tf
+
+    rows, steps, words, units = 20, 20, 10_000, 200
+    training.seed_everything(0)
+    tokens = np.random.default_rng(0).integers(0, words, (2, 256 * rows, steps)).astype("int32")
+    if fast:
+        parameters = kind.Parameters(cell="lstm", units=units, layers=2, steps=steps)
+        network: Any = kind.build({"examples": "stream", "vocabulary_size": words}, parameters)
+        optimizer = keras.optimizers.SGD(1.0, global_clipnorm=5.0)
+        optimizer.build(network.trainable_variables)
+        run = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
+        state = training.start(network, rows)
+    else:
+        layers = [keras.layers.LSTM(units, return_sequences=True, stateful=True) for _ in range(2)]
+        network = keras.Sequential([keras.Input((steps,), rows), keras.layers.Embedding(words, units), *layers, keras.layers.Dense(words)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile(keras.optimizers.SGD(1.0, global_clipnorm=5.0), loss)
+
+    def train(count: int) -> None:
+        inputs, targets = tokens[:, : count * rows]
+        if fast:
+            shape = (count, rows, steps)
+            chunk = {"inputs": {"tokens": inputs.reshape(shape)}, "targets": targets.reshape(shape), "mask": np.ones(shape, "float32")}
+            float(run(tf.nest.map_structure(tf.constant, chunk), state)[0])
+        else:
+            network.fit(inputs, targets, batch_size=rows, shuffle=False, verbose=0)
+
+    return {"train": train}
+
+
 def pytorch_steps(cell: str, shape: list[Any]) -> dict[str, Callable[[int], None]]:
     """The same with PyTorch."""
     import torch
@@ -155,8 +192,12 @@ def work(library: str) -> None:
             answer = peak_of_products()
         elif command == "memory":
             answer = memory()
-        elif command == "build":
-            functions = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(library == "reprise", *rest)
+        elif command in ("build", "build_language"):
+            fast = library == "reprise"
+            if command == "build_language":
+                functions = language_steps(fast)
+            else:
+                functions = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(fast, *rest)
             counts = {}
             answer = []
             for name, function in functions.items():
@@ -169,9 +210,10 @@ def work(library: str) -> None:
                 counts[name] = max(1, min(256, int(AT_LEAST / (time.perf_counter() - start))))
                 function(counts[name])
         else:
+            count = rest[0] if rest else counts[command]
             start = time.perf_counter()
-            functions[command](counts[command])
-            answer = (time.perf_counter() - start) / counts[command] * 1000
+            functions[command](count)
+            answer = (time.perf_counter() - start) / count * 1000
         print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol of this process
 
 
@@ -192,6 +234,18 @@ class Worker:
 
     def end(self) -> None:
         self.process.communicate()
+
+
+def language_times(workers: dict[str, Worker], repeats: int) -> dict[str, float]:
+    """Returns the milliseconds of a training step of the task `penn_treebank`."""
+    times: dict[str, list[float]] = {"keras": [], "reprise": []}
+    for library in times:
+        workers[library].ask("build_language")
+        workers[library].ask("train", STEPS)
+    for _ in range(repeats):
+        for library, of in times.items():
+            of.append(workers[library].ask("train", STEPS))
+    return {library: statistics.median(of) for library, of in times.items()}
 
 
 def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> dict[str, float]:
@@ -244,6 +298,9 @@ def main() -> None:
                 line += f"{of_peak[kind]:8.0%}" if kind in of_peak else ""
             write(line + "\n")
             sys.stdout.flush()
+    language = language_times(workers, given.repeats)
+    write("a training step of penn_treebank: " + ", ".join(f"{library} {of:.1f} ms" for library, of in language.items()))
+    write(f", {language['keras'] / language['reprise']:.2f} times faster\n")
     for worker in workers.values():
         worker.end()
     held = {}
@@ -253,7 +310,8 @@ def main() -> None:
         write(f"{cell}, {SHAPES[2][0]}: " + ", ".join(f"{of} {found['peak']:.0f} MiB" for of, found in held[cell].items()))
         write(" at the peak; added by training " + ", ".join(f"{of} {found['added']:.0f} MiB" for of, found in held[cell].items()) + "\n")
     if given.json is not None:
-        found = {"peak_gflops": peak / 1e9, "cores": len(os.sched_getaffinity(0)), "cases": cases, "memory_mebibytes": held}
+        found = {"peak_gflops": peak / 1e9, "cores": len(os.sched_getaffinity(0)), "cases": cases}
+        found |= {"penn_treebank_milliseconds": language, "memory_mebibytes": held}
         given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 

@@ -214,6 +214,7 @@ def test_unknown_sizes(cell: str) -> None:
 def test_the_benchmark_runs(fast: bool) -> None:
     for function in recurrent_speed.tensorflow_steps(fast, "gru", [4, 3, 2, 2, 2, True]).values():
         function(2)
+    recurrent_speed.language_steps(fast)["train"](2)
 
 
 @pytest.mark.parametrize("cell", CELLS)
