@@ -53,7 +53,7 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     """Returns, for each of KINDS, what does so many of it with TensorFlow."""
     import numpy as np
 
-    from stages.networks import recurrent, training
+    from stages.networks import optimizers, recurrent, training
     from stages.networks.backend import keras, tf
     from stages.networks.recurrence import PARTS
 
@@ -66,7 +66,7 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
         layer = kinds[cell](units, return_sequences=True)
         hidden = (around(layer) if both else layer)(hidden)
     network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
-    optimizer = keras.optimizers.Adam()
+    optimizer = (optimizers if fast else keras.optimizers).Adam()
     optimizer.build(network.trainable_variables)
     parts = PARTS if fast else 1
     run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts)
@@ -106,7 +106,7 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
     import numpy as np
 
     from stages.kinds.language_modelling import train as kind
-    from stages.networks import training
+    from stages.networks import optimizers, training
     from stages.networks.backend import keras, tf
 
     rows, steps, words, units = 20, 20, 10_000, 200
@@ -115,7 +115,7 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
     if fast:
         parameters = kind.Parameters(cell="lstm", units=units, layers=2, steps=steps)
         network: Any = kind.build({"examples": "stream", "vocabulary_size": words}, parameters)
-        optimizer = keras.optimizers.SGD(1.0, global_clipnorm=5.0)
+        optimizer = optimizers.SGD(1.0, global_clipnorm=5.0)
         optimizer.build(network.trainable_variables)
         run = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
         state = training.start(network, rows)

@@ -3,13 +3,14 @@
 Shapes: T steps, B rows of a batch, F features, U units, G gates (1, 4, 3). Everything within a loop is time-major, so that a step is
 one piece of memory. What makes the loops fast:
 
-- In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it.
+- In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it:
+  TensorFlow's own, which is faster than XLA's. In prediction a step's inputs and states side by side are one product.
 - The backward loop holds nothing but the gradients of the gates and one product with the transposed recurrent kernel.
 - What a step needs of an array over time is read where it is used, each gate by a slice of its own. Of a slice that is divided afterwards
   XLA makes a function that reads the step's number anew for every value, and the kernel is not vectorized.
 - A compiled function stays on the thread that called it. XLA hands work to TensorFlow's pool of threads where it copies a large array, or
   has more than nine kernels that nothing stands before; then halves of a batch wait for each other. So no two arrays start equal (XLA
-  would make one, and a copy), none is returned that was given, and the gradients of the weights are a function of their own.
+  would make one, and a copy), and none is returned that was given.
 
 The gradients are those of back-propagation through time (Werbos, 1990), for the equations that stand in each cell's `step`.
 """
@@ -66,7 +67,7 @@ class LSTM:
         total = z + inner
         if (self.activation, self.recurrent_activation) == ("tanh", "sigmoid"):
             # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2: so all four gates are one kernel that writes into one array.
-            scale = np.repeat([0.5, 0.5, 1.0, 0.5], states[0].shape[1]).astype(z.dtype.as_numpy_dtype)
+            scale = np.repeat([0.5, 0.5, 1.0, 0.5], states[0].shape[1]).astype(total.dtype.as_numpy_dtype)
             gates = scale * tf.tanh(scale * total) + (1 - scale) * (scale < 1)
         else:
             i, f, g, o = tf.split(total, 4, 1)
@@ -193,13 +194,18 @@ def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights
         given = iter(rest)
         kernel, bias, recurrent_bias = (next(given) if there else None for there in present)
         taken = (inputs, states, kernel, recurrent, bias, recurrent_bias, mask, dropped)
-        outputs, last, kept = _forward(cell, *taken, training, sequences)
+        # In prediction inputs and states side by side are one product a step. (What GRU's last gate takes of them is not added up.)
+        joins = not training and kernel is not None and cell.gates != 3
+        above, below = (None, tf.concat([kernel, recurrent], 0)) if joins else (kernel, recurrent)
+        below = below if dropped is not None else _off_page(below)
+        outputs, last, kept = _forward(cell, inputs, states, above, below, *taken[4:], training, sequences)
+        outputs = tf.transpose(kept[1][1:], [1, 0, 2]) if training else outputs
 
         def gradient(*upstream: Any) -> Any:
             saved = kept if training else _forward(cell, *taken, True, sequences)[2]
             d = list(upstream)
             d_outputs = d.pop(0) if sequences else None
-            d_states, *d_gates = _backward(cell, d_outputs, d, saved, recurrent, mask, dropped)
+            d_states, *d_gates = _backward(cell, d_outputs, d, saved, tf.transpose(recurrent), mask, dropped)
             d_recurrent, *d_rest = _weights(saved[1], inputs, kernel, dropped, *d_gates)
             dz = tf.concat([d_gates[0][:, :, : -d_gates[1].shape[2]], d_gates[1]], 2) if d_gates[1:] else d_gates[0]
             # Apart from the compiled loop, so that it falls away where nobody needs it.
@@ -226,10 +232,12 @@ def _forward(
     training: bool,
     sequences: bool,
 ) -> tuple[Any, list[Any], list[Any]]:
-    """Returns the outputs (B, T, U), the last states, and for the backward loop what is over time: gates (T, B, G U), states (T + 1, B, U)
-    with the first, what else (T, B, U).
+    """Returns the outputs (B, T, U), the last states, and in training, in place of the outputs, what the backward loop needs over time:
+    gates (T, B, G U), states (T + 1, B, U) with the first, what else (T, B, U). The recurrent kernel may hold the input kernel above it,
+    and have more columns.
     """
-    steps, units = tf.shape(inputs)[1], recurrent.shape[0]
+    steps, units = tf.shape(inputs)[1], states[0].shape[1]
+    joined = recurrent.shape[0] > units
     by_time = tf.transpose(inputs, [1, 0, 2])
     of_step = None if mask is None else _over_time(tf.transpose(mask)[:, :, None])
     if training:
@@ -241,10 +249,13 @@ def _forward(
         arrays = [_empty(steps, states[0])] * sequences
 
     def body(t: Any, states: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
-        # Where nothing is kept, a step's own small product costs less than the way of a large one's result through memory.
-        z = arrays[0].read(t) if training else _columns(by_time, t, 0, by_time.shape[2])
-        z = z if training or kernel is None else tf.matmul(z, kernel)
-        inner = _gates(states[0], recurrent, dropped)
+        z, hidden = arrays[0].read(t) if training else _columns(by_time, t, 0, by_time.shape[2]), states[0]
+        if joined:
+            z, hidden = 0.0, tf.concat([z, hidden], 1)
+        elif kernel is not None and not training:
+            # Where nothing is kept, a step's own small product costs less than the way of a large one's result through memory.
+            z = tf.matmul(z, kernel)
+        inner = _gates(hidden, recurrent, dropped)[:, : cell.gates * units]
         inner = inner if recurrent_bias is None else inner + recurrent_bias
         gates, after, kept = cell.step(z if bias is None else z + bias, inner, states)
         if of_step is not None:
@@ -254,11 +265,10 @@ def _forward(
         return t + 1, after, arrays
 
     _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, tuple(states), tuple(arrays)))
-    outputs = None
-    if sequences:
-        hidden = arrays[1].stack()[1:] if training else arrays[0].stack()
-        outputs = tf.transpose(tf.ensure_shape(hidden, [None, None, units]), [1, 0, 2])
-    return outputs, list(last), [array.stack() for array in arrays] if training else []
+    if training:
+        return None, list(last), [array.stack() for array in arrays]
+    outputs = tf.transpose(tf.ensure_shape(arrays[0].stack(), [None, None, units]), [1, 0, 2]) if sequences else None
+    return outputs, list(last), []
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -267,24 +277,21 @@ def _backward(
     d_outputs: Any,
     d_states: list[Any],
     saved: list[Any],
-    recurrent: Any,
+    transposed: Any,
     mask: Any,
     dropped: Any,
 ) -> tuple[Any, ...]:
     """Returns the gradients by the first states, by the gates before their activations (T, B, G U), and where that by z differs from it
     in the last gate, that (T, B, U).
     """
-    steps, units = tf.shape(saved[0])[0], recurrent.shape[0]
+    steps, units = tf.shape(saved[0])[0], transposed.shape[1]
     of_step = None if mask is None else tf.transpose(mask)[:, :, None]
-    transposed = tf.transpose(recurrent)
     own = cell.gates == 3  # the gradient by z is not that by the product with the states
     written = [_empty(steps, saved[0][0])] + [_empty(steps, saved[1][0], 1)] * own
-    if d_outputs is not None:
-        d_outputs = tf.transpose(d_outputs, [1, 0, 2])
-        d_states = [d_states[0] + d_outputs[-1], *d_states[1:]]
-        before_first = tf.concat([tf.zeros_like(d_outputs[:1]), d_outputs[:-1]], 0)
 
     def body(t: Any, d: tuple[Any, ...], written: tuple[Any, ...]) -> Any:
+        if d_outputs is not None:
+            d = (d[0] + d_outputs[:, t], *d[1:])
         gates = [_columns(saved[0], t, gate * units, units) for gate in range(cell.gates)]
         others = tuple(_columns(array, t, 0, units) for array in saved[1:])
         d_inner, d_own, direct = cell.back(gates, others[: cell.states], others[cell.states :], d)
@@ -295,8 +302,6 @@ def _backward(
             direct = tuple(tf.where(there, tf.zeros_like(of) if new is None else new, of) for new, of in zip(direct, d, strict=True))
         d_hidden = _states(d_inner, transposed, dropped)
         d_hidden = d_hidden if direct[0] is None else d_hidden + direct[0]
-        if d_outputs is not None:
-            d_hidden += _columns(before_first, t, 0, units)
         written = tuple(array.write(t, of) for array, of in zip(written, (d_inner, d_own), strict=False))
         return t - 1, (d_hidden, *direct[1:]), written
 
@@ -304,7 +309,6 @@ def _backward(
     return list(d_states), *(array.stack() for array in written)
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _weights(hidden: Any, inputs: Any, kernel: Any, dropped: Any, d_gates: Any, d_own: Any = None) -> tuple[Any, Any, Any, Any]:
     """Returns the gradients by the recurrent kernel, the input kernel, and the biases of the inputs and of the recurrence.
 
@@ -345,6 +349,15 @@ def _states(d_inner: Any, transposed: Any, dropped: Any) -> Any:
     gates = dropped.shape[0]
     pieces = zip(tf.unstack(dropped), tf.split(d_inner, gates, 1), tf.split(transposed, gates, 0), strict=True)
     return tf.add_n([tf.matmul(of, part) * factor for factor, of, part in pieces])
+
+
+def _off_page(kernel: Any) -> Any:
+    """Returns the kernel with some more columns, of zeros, where its rows start at the same place of a page of memory each.
+
+    The first cache holds few addresses of that kind at a time: the product is a tenth slower.
+    """
+    row = kernel.shape[1] * kernel.dtype.size
+    return tf.pad(kernel, [[0, 0], [0, 64 // kernel.dtype.size]]) if row % 4096 == 0 else kernel
 
 
 def _columns(array: Any, t: Any, first: int, count: int) -> Any:

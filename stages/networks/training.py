@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.errors import InputError
-from stages.networks import recurrent
+from stages.networks import optimizers, recurrent
 from stages.networks.backend import keras, tf
 from stages.networks.parameters import Training
 from stages.networks.recurrence import PARTS
@@ -155,8 +155,8 @@ def fit(
     """
     batch_size = train.streams or min(parameters.batch_size, len(train))
     steps_per_epoch = -(-len(train) // batch_size)
-    kind = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[parameters.optimizer]
-    optimizer = kind(_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
+    kinds: dict[str, Any] = {"adam": optimizers.Adam, "sgd": optimizers.SGD}
+    optimizer = kinds[parameters.optimizer](_rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip)
     optimizer.build(network.trainable_variables)
     average = [] if parameters.average is None else [tf.Variable(variable.value) for variable in network.trainable_variables]
     step = training_steps(network, loss, optimizer, average, parameters.average)
@@ -304,7 +304,7 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: li
             with tf.GradientTape() as tape:
                 total, weight, state = losses(network, loss, batch, state, training=True, parts=parts)
                 mean = total / tf.maximum(weight, 1.0)
-            optimizer.apply(tape.gradient(mean, variables), variables)
+            optimizer.apply([tf.convert_to_tensor(of) for of in tape.gradient(mean, variables)], variables)
             for mean_of, variable in zip(average, variables, strict=bool(average)):
                 mean_of.assign_add(rate * (variable.value - mean_of))
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight

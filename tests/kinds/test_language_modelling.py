@@ -16,6 +16,7 @@ from stages import baseline, check, command, evaluate, ingest, predict, tokenize
 from stages.arrays import language, ngrams, streams
 from stages.files import examples
 from stages.kinds.language_modelling import predict as kind
+from stages.kinds.language_modelling import train as language_training
 from stages.networks import training
 from stages.networks.backend import keras, tf
 
@@ -216,6 +217,23 @@ def test_scores_are_those_of_a_loop_over_the_test_tokens(folder: Path, mode: str
         found = model.log_probabilities(np.asarray(ids, int), marks[1])[~marks[1]]
     assert scores["baseline"]["trigram"]["perplexity"] == pytest.approx(np.exp(-found.mean()))
     assert len(found) == len(nats)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4,)])
+def test_the_loss_is_the_cross_entropy_with_its_gradient(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    targets = tf.constant(rng.integers(0, 11, shape), tf.int32)
+    logits = tf.constant(9 * rng.normal(size=(*shape, 11)), tf.float32)
+    weights = tf.constant(rng.normal(size=shape), tf.float32)
+    results = []
+    for loss in (language_training.loss(language_training.Parameters()), tf.nn.sparse_softmax_cross_entropy_with_logits):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            losses = loss(targets, logits)
+            total = tf.reduce_sum(losses * weights)
+        results.append((losses, tape.gradient(total, logits)))
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_more_padding_gives_the_same_loss(folder: Path) -> None:

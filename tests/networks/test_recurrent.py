@@ -123,6 +123,15 @@ def test_without_training(cell: str) -> None:
     """Gradients without `training`, as for saliency, take another way through the code."""
     compare(pair(cell, "float64", return_sequences=True, return_state=True), random(9, 8, 5, 3), None, None, False)
     compare(pair(cell, "float64"), random(9, 8, 5, 3), None, right_padded(8, 5), False)
+    compare(pair(cell, "float64", use_bias=False), random(9, 8, 5, 3), None, None, False)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("recurrent_dropout", [0.0, 0.4])
+def test_a_kernel_whose_rows_are_a_page(training: bool, recurrent_dropout: float) -> None:
+    layers = pair("lstm", "float64", units=128, return_sequences=True, recurrent_dropout=recurrent_dropout)
+    assert layers[0].cell.recurrent_kernel.shape[1] * 8 == 4096
+    compare(layers, random(9, 4, 3, 3), None, None, training)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -136,13 +145,14 @@ def test_eager(cell: str) -> None:
     shape=st.tuples(*(st.integers(1, 9) for _ in range(4))),
     masked=st.booleans(),
     both=st.booleans(),
+    training=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_any_shape(cell: str, shape: tuple[int, ...], masked: bool, both: bool, seed: int) -> None:
+def test_any_shape(cell: str, shape: tuple[int, ...], masked: bool, both: bool, training: bool, seed: int) -> None:
     rows, steps, features, units = shape
     mask = random(seed, rows, steps) > 0 if masked else None
     layers = pair(cell, "float64", wrap=both, units=units, features=features, return_sequences=True)
-    compare(layers, random(seed, rows, steps, features), None, mask, True)
+    compare(layers, random(seed, rows, steps, features), None, mask, training)
 
 
 @pytest.mark.parametrize("cell", CELLS)

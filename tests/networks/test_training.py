@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
-from stages.networks import recurrent, training
+from stages.networks import optimizers, recurrent, training
 from stages.networks.backend import keras, tf
 from stages.networks.parameters import Training
 
@@ -66,6 +66,20 @@ def test_many_steps_a_call_are_the_steps_of_a_plain_loop(count: int, batch_size:
     for weight, expected in zip(found.trainable_variables, average, strict=True):
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
     assert history.steps == 3 * -(-count // min(batch_size, count))
+
+
+def test_a_gradient_of_an_embedding_is_clipped_by_the_norm_of_its_rows_each_summed() -> None:
+    training.seed_everything(1)
+    inputs = keras.Input((3,), dtype="int32", name="tokens")
+    network = keras.Model({"tokens": inputs}, keras.layers.Embedding(5, 2)(inputs))
+    (table,) = network.trainable_variables
+    before, tokens = table.numpy(), np.array([[0, 1, 1], [3, 1, 0]], "int32")
+    optimizer = optimizers.SGD(1.0, global_clipnorm=0.5)
+    optimizer.build([table])
+    run = training.training_steps(network, lambda targets, outputs: tf.reduce_sum(outputs, -1), optimizer, [], None)
+    run({"inputs": {"tokens": tokens[None]}, "targets": tokens[None], "mask": np.ones((1, 2, 3), "float32")}, [])
+    gradient = np.array([[2.0], [3], [0], [1], [0]]) / 6 * np.ones(2)
+    np.testing.assert_allclose(before - table.numpy(), gradient * 0.5 / np.linalg.norm(gradient), rtol=1e-4, atol=1e-6)
 
 
 def test_an_epoch_sees_every_example_once_in_an_order_of_its_own() -> None:
