@@ -3,9 +3,12 @@
 python -m benchmarks.recurrent_speed [--json FILE] [--repeats N] [--pytorch PYTHON]
 
 A network is recurrent layers, all steps of whose outputs go through one dense layer; a training step is forward, backward, and Adam.
+Training steps and predictions are many a call, as the pipeline does them; "single" is a call for one prediction. Then there is a training
+step of the task `penn_treebank`, with Keras in its own `fit`, and the memory of a process.
+
 Each library runs in a process of its own. For every shape all three are built, and then measured in turn, several times over, so that
 whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop,
-Keras's with whole batches and TensorFlow's own number of threads.
+Keras's with whole batches, Keras's Adam, and TensorFlow's own number of threads.
 PyTorch is no dependency of the project: `--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
 """
 
