@@ -3,8 +3,8 @@
 python -m benchmarks.recurrent_speed [--json FILE] [--repeats N] [--pytorch PYTHON]
 
 A network is recurrent layers, all steps of whose outputs go through one dense layer; a training step is forward, backward, and Adam.
-Training steps and predictions are many a call, as the pipeline does them; "single" is a call for one prediction. Then there is a training
-step of the task `penn_treebank`, with Keras in its own `fit`, and the memory of a process.
+Training steps are many a call, as in the pipeline; so are predictions, which tells what a layer takes; "single" is a call for one
+prediction. Then there is a training step of the task `penn_treebank`, with Keras in its own `fit`, and the memory of a process.
 
 Each library runs in a process of its own. For every shape all three are built, and then measured in turn, several times over, so that
 whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop,
@@ -88,7 +88,7 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
 
     @tf.function
     def stream(batches: Any) -> Any:
-        return tf.map_fn(lambda x: network({"x": x}, training=False), batches)
+        return tf.map_fn(lambda x: network({"x": x}, training=False), batches, parallel_iterations=1)
 
     several: dict[int, Any] = {}
 

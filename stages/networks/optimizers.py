@@ -11,7 +11,10 @@ from stages.networks.backend import keras, tf
 
 
 class Adam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` (Kingma and Ba, 2015)."""
+    """`keras.optimizers.Adam` (Kingma and Ba, 2015), without `amsgrad`."""
+
+    def __init__(self, learning_rate: Any = 0.001, **arguments: Any) -> None:
+        super().__init__(learning_rate, amsgrad=False, **arguments)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
@@ -32,7 +35,10 @@ class Adam(keras.optimizers.Adam):
 
 
 class SGD(keras.optimizers.SGD):
-    """`keras.optimizers.SGD` without momentum."""
+    """`keras.optimizers.SGD`, without momentum."""
+
+    def __init__(self, learning_rate: Any = 0.01, **arguments: Any) -> None:
+        super().__init__(learning_rate, momentum=0.0, **arguments)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = tf.cast(learning_rate, variable.dtype)

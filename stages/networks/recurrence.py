@@ -1,10 +1,10 @@
 """The recurrences of SimpleRNN, LSTM and GRU with their gradients written out, as loops that XLA compiles.
 
-Shapes: T steps, B rows of a batch, F features, U units, G gates (1, 4, 3). Everything within a loop is time-major, so that a step is
-one piece of memory. What makes the loops fast:
+Shapes: T steps, B rows of a batch, F features, U units, G gates (1, 4, 3). What a loop keeps is time-major, so that a step is one piece
+of memory. What makes the loops fast:
 
-- In training the input product of all steps is one matrix product before the loop, and the gradients of all weights are one after it:
-  TensorFlow's own, which is faster than XLA's. In prediction a step's inputs and states side by side are one product.
+- In training the input product of all steps is one matrix product before the loop. The gradients of all weights are one after it, which is
+  TensorFlow's own, as that is faster than XLA's. In prediction a step's inputs and states side by side are one product, but for GRU.
 - The backward loop holds nothing but the gradients of the gates and one product with the transposed recurrent kernel.
 - What a step needs of an array over time is read where it is used, each gate by a slice of its own. Of a slice that is divided afterwards
   XLA makes a function that reads the step's number anew for every value, and the kernel is not vectorized.
@@ -24,6 +24,9 @@ from stages.networks.backend import tf
 
 # Parts of a batch run side by side, each on one core. The number is fixed, so that results do not depend on how many cores there are.
 PARTS = 2
+
+# From so many steps on it pays to copy the kernels into a form that makes each step faster.
+LONG = 16
 
 # What an activation's derivative is, given the activation's value.
 ACTIVATIONS = {
@@ -194,15 +197,16 @@ def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights
         given = iter(rest)
         kernel, bias, recurrent_bias = (next(given) if there else None for there in present)
         taken = (inputs, states, kernel, recurrent, bias, recurrent_bias, mask, dropped)
+        long = (inputs.shape[1] or 0) >= LONG
         # In prediction inputs and states side by side are one product a step. (What GRU's last gate takes of them is not added up.)
-        joins = not training and kernel is not None and cell.gates != 3
+        joins = long and not training and kernel is not None and cell.gates != 3
         above, below = (None, tf.concat([kernel, recurrent], 0)) if joins else (kernel, recurrent)
-        below = below if dropped is not None else _off_page(below)
-        outputs, last, kept = _forward(cell, inputs, states, above, below, *taken[4:], training, sequences)
+        below = _off_page(below) if long and dropped is None else below
+        outputs, last, kept = _forward(cell, inputs, states, above, below, *taken[4:], training, sequences and not training)
         outputs = tf.transpose(kept[1][1:], [1, 0, 2]) if training else outputs
 
         def gradient(*upstream: Any) -> Any:
-            saved = kept if training else _forward(cell, *taken, True, sequences)[2]
+            saved = kept if training else _forward(cell, *taken, True, False)[2]
             d = list(upstream)
             d_outputs = d.pop(0) if sequences else None
             d_states, *d_gates = _backward(cell, d_outputs, d, saved, tf.transpose(recurrent), mask, dropped)

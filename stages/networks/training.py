@@ -304,7 +304,8 @@ def training_steps(network: keras.Model, loss: Loss, optimizer: Any, average: li
             with tf.GradientTape() as tape:
                 total, weight, state = losses(network, loss, batch, state, training=True, parts=parts)
                 mean = total / tf.maximum(weight, 1.0)
-            optimizer.apply([tf.convert_to_tensor(of) for of in tape.gradient(mean, variables)], variables)
+            gradients = tape.gradient(mean, variables)
+            optimizer.apply([of if of is None else tf.convert_to_tensor(of) for of in gradients], variables)
             for mean_of, variable in zip(average, variables, strict=bool(average)):
                 mean_of.assign_add(rate * (variable.value - mean_of))
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight

@@ -82,6 +82,18 @@ def test_a_gradient_of_an_embedding_is_clipped_by_the_norm_of_its_rows_each_summ
     np.testing.assert_allclose(before - table.numpy(), gradient * 0.5 / np.linalg.norm(gradient), rtol=1e-4, atol=1e-6)
 
 
+def test_a_variable_that_nothing_depends_on_stays() -> None:
+    found = network()
+    unused = keras.layers.Dense(1, name="unused")
+    unused(found.output)
+    found.unused = unused
+    before = unused.get_weights()[0]
+    history = training.fit(found, squared, Numbers(8), Numbers(4), Training(epochs=1, batch_size=4), 0)
+    assert history.steps == 2
+    assert len(found.trainable_variables) == 4
+    np.testing.assert_array_equal(unused.get_weights()[0], before)
+
+
 def test_an_epoch_sees_every_example_once_in_an_order_of_its_own() -> None:
     source = Numbers(10)
     training.fit(network(), squared, source, Numbers(5), Training(epochs=2, batch_size=5, steps_per_call=1), 0)
