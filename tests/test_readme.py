@@ -52,6 +52,21 @@ def test_the_benchmark_scores_are_the_committed_runs() -> None:
             assert f"{value:.4g}" in row[0], f"{task}: {value:.4g} not in {row[0]}"
 
 
+def test_the_speeds_of_the_recurrent_layers_are_the_committed_ones() -> None:
+    page = (ROOT / "benchmarks/README.md").read_text()
+    names = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
+    for case in json.loads((ROOT / "benchmarks/recurrent_speed.json").read_text())["cases"]:
+        train, predict, single = (case["milliseconds"][kind] for kind in ("train", "predict", "single"))
+        shown = [
+            *(f"{train[library]:.1f}" for library in ("keras", "reprise", "pytorch")),
+            *(f"{train[library] / train['reprise']:.2f}" for library in ("keras", "pytorch")),
+            f"{case['of_peak']['train']:.0%}",
+            *(f"{predict[library] / predict['reprise']:.2f}" for library in ("keras", "pytorch")),
+            f"{single['pytorch'] / single['reprise']:.2f}",
+        ]
+        assert f"| {names[case['cell']]}, {case['shape']} | {' | '.join(shown)} |" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
