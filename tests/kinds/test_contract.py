@@ -22,16 +22,20 @@ from stages.networks.backend import keras, tf
 
 @dataclass
 class Sample:
-    """Examples of a kind, and variants of its training parameters that together use every part of its network."""
+    """Examples of a kind, and variants of its training parameters that together use every part of its network.
+
+    sizes: what `examples` takes as its sizes, by a random generator and the training parameters.
+    """
 
     kind: str
-    examples: Callable[[], Examples]
+    examples: Callable[..., Examples]
     variants: list[dict[str, Any]]
+    sizes: Callable[[np.random.Generator, dict[str, Any]], dict[str, int]] = lambda rng, variant: {}
 
 
-def forecasting_examples() -> Examples:
-    """Two series of two columns, one of which is the target, with a calendar and filled-in values."""
-    parts = [seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7) for seed in (1, 2)]
+def forecasting_examples(lookback: int = 12, horizon: int = 6, series: int = 2) -> Examples:
+    """Series of two columns, one of which is the target, with a calendar and filled-in values."""
+    parts = [seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7) for seed in range(1, series + 1)]
     raw = pd.concat(parts, ignore_index=True)
     raw.loc[40:42, "y"] = np.nan
     section = ingest.Parameters.model_validate(
@@ -41,7 +45,8 @@ def forecasting_examples() -> Examples:
         }
     )  # fmt: skip
     table, about = ingest.ingest([raw], section)
-    given = scale_and_window.prepare(table, about, scale_and_window.Parameters(lookback=12, horizon=6, calendar=["hour"], per_series=True))
+    sizes = {"lookback": lookback, "horizon": horizon}
+    given = scale_and_window.prepare(table, about, scale_and_window.Parameters(**sizes, calendar=["hour"], per_series=True))
     shapes = {name: {"shape": list(array.shape)} for name, array in given.arrays.items()}
     return Examples(given.arrays, {**given.about, "arrays": shapes})
 
@@ -72,6 +77,11 @@ SAMPLES = [
             {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
             {"cell": "gru", "segment": 3, "normalise": "instance", "shortcut": True, "loss": "huber", "dropout": 0.2, "average": 0.9},
         ],
+        lambda rng, variant: {
+            "lookback": variant.get("segment", 1) * int(rng.integers(1, 4)),
+            "horizon": variant.get("segment", 1) * int(rng.integers(1, 7)),
+            "series": int(rng.integers(1, 4)),
+        },
     ),
     Sample(
         "language_modelling",
@@ -124,6 +134,33 @@ def test_outputs_have_the_shape_of_targets_and_masks(sample: Sample, variant: di
         assert training.predict(network, source).shape[: batch["targets"].ndim] == (len(source), *batch["targets"].shape[1:])
         assert batch["mask"].shape == batch["targets"].shape
         assert set(np.unique(source.cut(np.arange(len(source)))["mask"])) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("sample", "variant"), CASES)
+def test_each_example_of_a_batch_is_answered_as_it_is_alone(sample: Sample, variant: dict[str, Any], seed: int, tmp_path: Path) -> None:
+    """Sizes are small and random, and batches have all sizes up to 8, so that a batch is as large as each other axis at some time."""
+    rng = np.random.default_rng(seed)
+    part, given = kinds.part(sample.kind, "train"), sample.examples(**sample.sizes(rng, variant))
+    section = part.Parameters.model_validate({**variant, "units": int(rng.integers(1, 6))})
+    network = part.build(given.about, section)
+    network.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in network.get_weights()])
+    models.write(tmp_path / "model.keras", network)
+    source = part.batches(given.arrays, given.about, "train", section)
+    drawn = source.cut(rng.integers(0, len(source), 8))["inputs"]
+    for model in (network, keras.saving.load_model(tmp_path / "model.keras")):
+        inputs = {name: drawn[name] for name in model.input if name in drawn}
+        state = [rng.normal(size=(8, *part.shape[1:])).astype(np.float32) for part in training.start(model, 8)]
+
+        def answers(first: int, last: int, model: Any = model, inputs: Any = inputs, state: Any = state) -> list[np.ndarray]:
+            some = {name: tf.constant(array[first:last]) for name, array in inputs.items()}
+            outputs, after = training.call(model, some, [tf.constant(part[first:last]) for part in state], training=False)
+            return [np.asarray(array) for array in (outputs, *after)]
+
+        alone = [np.concatenate(arrays) for arrays in zip(*(answers(row, row + 1) for row in range(8)), strict=True)]
+        for rows in range(2, 9):
+            for together, expected in zip(answers(0, rows), alone, strict=True):
+                np.testing.assert_allclose(together, expected[:rows], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("sample", "variant"), CASES)

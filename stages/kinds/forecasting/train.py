@@ -122,7 +122,8 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "forecaster
         queries = layers.Embedding(positions, units, name="position")(zeros + np.arange(positions, dtype="int32"))
         if parameters.embedding:
             inputs["series"] = keras.Input((), dtype="int32", name="series")
-            queries = queries + layers.Embedding(len(about["series"]), units, name="series_embedding")(inputs["series"])[:, None]
+            series = layers.Embedding(len(about["series"]), units, name="series_embedding")(inputs["series"])
+            queries = series[:, None] + queries  # in this order: see `_normalise`
         if future is not None:
             queries = queries + layers.Dense(units, name="future")(layers.Reshape((positions, segment * cycles))(future))
         # Every segment of the horizon is an example of its own that starts from the last state.
@@ -138,7 +139,11 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "forecaster
 
 
 def _normalise(window: Any, about: dict[str, Any], parameters: Parameters) -> tuple[Any, Callable[[Any], Any]]:
-    """Returns the normalised window, and what brings the outputs back to the window's level."""
+    """Returns the normalised window, and what brings the outputs back to the window's level.
+
+    The level comes first in each sum. `keras.ops.add` takes a second addend of shape (batch, 1, 1) for a bias where the batch has as
+    many rows as the first one has steps, and adds each row's level to a step of all rows (Keras 3.15 with TensorFlow).
+    """
     from keras import ops
 
     if parameters.normalise == "none":
@@ -150,8 +155,8 @@ def _normalise(window: Any, about: dict[str, Any], parameters: Parameters) -> tu
 
     if parameters.normalise == "last_value":
         last = window[:, -1:]
-        return window - last, lambda outputs: outputs + of_targets(last)
+        return window - last, lambda outputs: of_targets(last) + outputs
     mean = ops.mean(window, axis=1, keepdims=True)
     # The small term keeps a constant window finite.
     deviation = ops.sqrt(ops.var(window, axis=1, keepdims=True) + 1e-5)
-    return (window - mean) / deviation, lambda outputs: outputs * of_targets(deviation) + of_targets(mean)
+    return (window - mean) / deviation, lambda outputs: of_targets(mean) + outputs * of_targets(deviation)
