@@ -17,14 +17,16 @@ def main(arguments: list[str]) -> None:
     section = parameters.section(task, "ingest", part.Parameters)
     source = Path(section.file)
     try:
-        parts = readers.READERS[part.READS](source, section.parts, *part.columns_to_read(section))
+        parts = readers.READERS[part.READS](source, section.parts, part.columns_to_read(section), section)
         table, about = part.ingest(parts, section)
     except InputError as error:
-        raise InputError(f"task {task}, {source}: {error}") from None
+        # Errors of reading name the file by themselves.
+        where = "" if str(source) in str(error) else f"{source}: "
+        raise InputError(f"task {task}: {where}{error}") from None
     folder = Path("data/ingested") / task
     tables.write(folder / "table.parquet", table)
     write_json(folder / "about.json", {"sha256": sha256_of(source), **about})
-    log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items()))
+    log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items() if value not in (None, {})))
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         examples=examples.read(prepared),
         fitted=examples.read(Path("data/evaluations") / task).arrays,
         layout=layout,
+        ingested=read_json(Path("data/ingested") / task / "about.json"),
         table=lambda: tables.read(Path("data/ingested") / task / "table.parquet"),
-        raw=lambda path: readers.READERS[ingest.READS](path, None, *ingest.columns_to_read(layout, newer=True)),
+        raw=lambda path: readers.READERS[ingest.READS](path, None, ingest.columns_to_read(layout, newer=True), layout),
         text=lambda name: (prepared / name).read_text(encoding="utf-8"),
         checked=lambda value, model: parameters.validated(value, model, f"tasks.{task}.predict"),
     )

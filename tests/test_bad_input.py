@@ -89,9 +89,9 @@ RAW = {
     "duplicate times": (csv(pd.concat([GOOD, GOOD[7:9]])), r"2022-01-08 00:00:00 .* again \(2 such rows\)"),
     "no time": (csv(GOOD.assign(day=[None, *DAYS[1:]])), "a time in every row, found none in data row 1"),
     "a time that is none": (csv(GOOD.assign(day=["2022-01-01", "tomorrow", *DAYS[2:].astype(str)])), "received 'tomorrow' in data row 2"),
-    "a comma for a decimal point": (b"day,y\n2022-01-01,1,5\n2022-01-02,2,5\n", "cannot be read: .*Expected 2 columns, got 3"),
-    "ragged row": (b"day,y\n2022-01-01,1\n2022-01-02,2,3,4\n", "cannot be read: .*Expected 2 columns, got 4"),
-    "not UTF-8": (b"day,y\n2022-01-01,\xff\xfe\n", "expected UTF-8 text, received other bytes in column 'y'"),
+    "a comma for a decimal point": (b"day,y\n2022-01-01,1,5\n2022-01-02,2,5\n", "expected 2 fields between ',' in each row.* received 3"),
+    "ragged row": (b"day,y\n2022-01-01,1\n2022-01-02,2,3,4\n", "expected 2 fields between ',' in each row.* received 4"),
+    "not UTF-8": (b"day,y\n2022-01-01,\xff\xfe\n", "expected UTF-8 text, received the byte 0xff"),
     "binary": (bytes(range(256)) * 20, "x.csv: expected"),
 }
 

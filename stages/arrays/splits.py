@@ -1,6 +1,7 @@
 """Splits by time: train, then validation, then test, in every series."""
 
 import datetime
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -50,13 +51,12 @@ class ByDate(Section):
     test: datetime.date | datetime.datetime
     end: datetime.date | datetime.datetime | None = None
 
+    def on_clock(self, clock: Callable[[pd.Timestamp], pd.Timestamp]) -> "ByDate":
+        """Returns the same times as `clock` shows them."""
+        return self.model_copy(update={name: clock(pd.Timestamp(time)) for name, time in self if time is not None})
+
 
 Split = ByFraction | ByCount | ByDate
-
-
-def _without_zone(time: datetime.date) -> pd.Timestamp:
-    stamp = pd.Timestamp(time)
-    return stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)
 
 
 def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray:
@@ -88,7 +88,7 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
             if not pd.api.types.is_datetime64_any_dtype(times):
                 raise InputError("ingest.split: expected fractions or counts, as this table has no dates; received dates")
             ends = np.empty((len(first), 3), np.int64)
-            edges = [_without_zone(edge) for edge in (split.validation, split.test, split.end or datetime.datetime.max)]
+            edges = [pd.Timestamp(edge) for edge in (split.validation, split.test, split.end or datetime.datetime.max)]
             for series, (start, stop) in enumerate(pairwise(starts)):
                 own = times.iloc[start:stop]
                 ends[series] = [len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges]

@@ -1,25 +1,23 @@
 """Raw texts as users have them: a text file, a folder of them, or one column of a table. All come as tables of texts."""
 
 import gzip
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from stages.errors import InputError
-from stages.files import tables
+from stages.files import raw_tables
+from stages.formats import FileFormat, Wanted
 
 JSON_LINES = (".jsonl", ".ndjson")
 
 
-def read_parts(
-    source: Path, parts: Sequence[str] | None, columns: Sequence[str], matches: Callable[[str], bool] | None = None
-) -> list[pd.DataFrame]:
+def read_parts(source: Path, parts: Sequence[str] | None, wanted: Wanted, form: FileFormat) -> list[pd.DataFrame]:
     """Reads a raw text file, or the files of a folder: all in the order of their names, or its `parts` in theirs.
 
     Args:
-        columns: for tables (CSV, TSV, Parquet) and JSON lines, the columns to read. Without any, a file is plain text.
+        wanted: for tables and JSON, the columns to read. Without any, a file is plain text.
 
     Returns:
         A table a file: with `columns`, or for plain text with `text`, a row a line; and `file`, the file's name in the folder.
@@ -33,17 +31,15 @@ def read_parts(
     else:
         paths = [source]
     names = [path.relative_to(source).as_posix() if path != source else path.name for path in paths]
-    return [_read(path, columns, matches).assign(file=name) for path, name in zip(paths, names, strict=True)]
+    return [_read(path, wanted, form).assign(file=name) for path, name in zip(paths, names, strict=True)]
 
 
-def _read(path: Path, columns: Sequence[str], matches: Callable[[str], bool] | None) -> pd.DataFrame:
+def _read(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
     if not path.is_file():
         raise InputError(f"expected a raw file at {path}, found none: put it there and run `dvc add {path}`, or `dvc pull`")
-    if columns and ending in JSON_LINES:
-        return pd.DataFrame(list(_objects(path, columns)), columns=list(columns))
-    if columns:
-        return tables.read_raw(path, columns, matches)
+    if wanted.columns:
+        return raw_tables.read_raw(path, wanted, form)
     if ending in (*JSON_LINES, ".csv", ".tsv", ".parquet"):
         raise InputError(f"{path}: expected ingest.text, the column of a table's texts, received none")
     return pd.DataFrame({"text": _text(path).splitlines()})
@@ -61,17 +57,3 @@ def _text(path: Path) -> str:
         raise InputError(
             f"{path}: expected UTF-8 text, received the byte 0x{content[error.start]:02x} at offset {error.start}: save the file as UTF-8"
         ) from None
-
-
-def _objects(path: Path, columns: Sequence[str]) -> Iterator[list[object]]:
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: expected a JSON object, received one that cannot be read: {error}") from None
-        missing = [name for name in columns if not isinstance(found, dict) or name not in found]
-        if missing:
-            raise InputError(f"{path}, line {number}: expected the key {missing[0]!r}, found {', '.join(found) if found else 'none'}")
-        yield [found[name] for name in columns]

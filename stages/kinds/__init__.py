@@ -5,7 +5,7 @@ on nothing but what it runs: a new score retrains nothing. Each module that has 
 (a `stages.sections.Section`); besides, the stages call:
 
 - `ingest.ingest(parts, parameters)`: raw tables -> the typed table with its column `split`, and what `about.json` says of it;
-  `ingest.columns_to_read(parameters)`: which columns these are; `ingest.READS`: what reads them, of `stages.files.readers`.
+  `ingest.columns_to_read(parameters)`: what is read of the raw file, a `Wanted`; `ingest.READS`: what reads it, of `stages.files.readers`.
 - `baseline.baseline(arrays, about, parameters)`: examples -> `{method: scores}`, and the arrays that evaluation needs.
 - `train.build(about, parameters)`: a Keras network; `train.loss(parameters)`: its elementwise loss.
 - `train.batches(arrays, about, split, parameters)`: the source of batches of a split, `stages.networks.training.Batches`.
@@ -34,13 +34,15 @@ class Known:
 
     Attributes:
         examples: what the preparing stage wrote, `arrays` and `about`; `fitted`: the arrays of the evaluation.
-        layout: the task's section `ingest`. `table`: reads the ingested table. `raw`: reads a raw file that is laid out like the task's.
+        ingested: what `about.json` says of the ingested table. layout: the task's section `ingest`.
+        table: reads the ingested table. raw: reads a raw file that is laid out like the task's.
         text: reads a text file that the preparing stage wrote, by its name.
         checked: checks a dictionary against a section's type.
     """
 
     examples: Any
     fitted: dict[str, Any]
+    ingested: dict[str, Any]
     layout: Any
     table: Callable[[], Any]
     raw: Callable[[Path], list[Any]]

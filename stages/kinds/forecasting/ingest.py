@@ -1,40 +1,49 @@
 """Raw table -> tidy series, split by time."""
 
+import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import Field, model_validator
 
-from stages.arrays import series
-from stages.arrays.splits import Split
+from stages.arrays import grid, series, times
+from stages.arrays.numbers import sentinels, to_numbers
+from stages.arrays.splits import ByDate, Split
 from stages.errors import InputError
-from stages.sections import Name, Section
+from stages.formats import NumberFormat, PartName, Wanted
+from stages.sections import Name
+
+log = logging.getLogger("reprise")
 
 READS = "tables"
 
 
-class Parameters(Section):
-    """How the raw table is laid out, and what becomes of its flaws.
+class Parameters(NumberFormat):
+    """How the raw table is laid out, and what becomes of its flaws. How the file is written: `stages.formats`.
 
-    file: the raw file, or a folder of them, in `data/raw/`.
     parts: the files of the folder, in the order of their times.
     layout: `table`: a row a time (and series). `columns`: each target column is a series of its own. `rows`: each row is one.
     time: the column of times or whole numbers; null: rows are steps.
+    time_format: as `datetime.strptime` takes it; null: found out, where there is only one way to read the times.
+    zone: the time zone of the data, such as Europe/Berlin, where the times do not name it.
     series: the column that names the series; null: there is one.
-    targets: the columns to forecast; for `columns` the series; for `rows` one name for the values.
+    targets: the columns to forecast; for `columns` the series; for `rows` one name for the values. `all`: each column that is neither
+        `time` nor `series`; any other text: a regular expression that their names match.
     inputs: the columns to forecast from; null: the targets.
     values: for `rows`, a regular expression that the names of the value columns match; null: all but `series`.
+    frequency: the step between times, as `stages.arrays.grid` says; null: found out. 1: times are whole numbers.
     """
 
-    file: Annotated[str, Field(pattern=r"^data/raw/[^/]+$")]
-    parts: list[Name] | None = None
+    parts: Annotated[list[PartName], Field(min_length=1)] | None = None
     layout: Literal["table", "columns", "rows"] = "table"
     time: Name | None = None
     time_format: Name | None = None
+    zone: Name | None = None
     series: Name | None = None
-    targets: Annotated[list[Name], Field(min_length=1)]
+    targets: Annotated[list[Name], Field(min_length=1)] | Name
     inputs: Annotated[list[Name], Field(min_length=1)] | None = None
     values: Name | None = None
     frequency: Name | None = None
@@ -44,29 +53,68 @@ class Parameters(Section):
 
     @model_validator(mode="after")
     def _layout(self) -> "Parameters":
-        if self.layout == "rows" and (self.series is None or len(self.targets) != 1 or self.time is not None):
-            raise ValueError("for layout rows a column `series`, one name in `targets` and no `time`")
+        if self.layout == "rows" and (
+            self.series is None or isinstance(self.targets, str) or len(self.targets) != 1 or self.time is not None
+        ):
+            raise ValueError("for layout rows a column `series`, a list of one name in `targets` and no `time`")
         if self.layout == "columns" and (self.series is not None or self.inputs is not None):
             raise ValueError("for layout columns neither `series` nor `inputs`: each column of `targets` is a series")
-        if self.layout == "rows" and self.values is not None:
-            re.compile(self.values)
+        for pattern in (self.values, self.targets if isinstance(self.targets, str) else None):
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise ValueError(f"a regular expression, not {pattern!r}: {error}") from None
+        if isinstance(self.targets, list):
+            self._check_names()
+        return self
+
+    @model_validator(mode="after")
+    def _times(self) -> "Parameters":
+        if self.frequency is not None:
+            try:
+                grid.parse(self.frequency)
+            except ValueError as error:
+                raise ValueError(
+                    f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number, not {self.frequency!r}: {error}"
+                ) from None
+        if self.time_format is not None:
+            try:
+                pd.to_datetime(pd.Series(["x"]), format=self.time_format, errors="coerce")
+            except ValueError as error:
+                raise ValueError(f"a format of strptime, not {self.time_format!r}: {error}") from None
+        if self.zone is not None:
+            times.check_zone(self.zone)
+        return self
+
+    def _check_names(self) -> None:
         if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(self.columns):
             raise ValueError("different names in `targets` and `inputs`, none of them series, time or split")
-        if self.frequency is not None and not (self.frequency.isdigit() and int(self.frequency) > 0):
-            try:
-                pd.tseries.frequencies.to_offset(self.frequency)
-            except ValueError:
-                raise ValueError(
-                    f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min) or a whole number, not {self.frequency!r}"
-                ) from None
-        return self
+
+    def naming(self, names: Sequence[str]) -> "Parameters":
+        """Returns these parameters with the names of the targets among the columns `names`, where a pattern stood for them."""
+        if isinstance(self.targets, list):
+            return self
+        targets = [name for name in names if self.is_target(name)]
+        if not targets:
+            raise InputError(
+                f"ingest.targets: expected columns that match {self.targets!r}, found none among {', '.join(map(repr, names))}"
+            )
+        found = self.model_copy(update={"targets": targets})
+        try:
+            found._check_names()
+        except ValueError as error:
+            raise InputError(f"ingest.targets: expected {error}: rename the columns") from None
+        return found
+
+    def is_target(self, name: str) -> bool:
+        if isinstance(self.targets, list):
+            return name in self.targets
+        return name not in (self.time, self.series) and (self.targets == "all" or re.fullmatch(self.targets, name) is not None)
 
     @property
     def columns(self) -> list[str]:
         """The value columns of the tidy table: targets first, then the inputs that are no targets."""
-        if self.layout == "columns":
-            return ["value"]
-        return [*self.targets, *(name for name in self.inputs or [] if name not in self.targets)]
+        return list(dict.fromkeys([*self.target_columns, *self.input_columns]))
 
     @property
     def input_columns(self) -> list[str]:
@@ -77,63 +125,90 @@ class Parameters(Section):
         return ["value"] if self.layout == "columns" else list(self.targets)
 
 
-def columns_to_read(parameters: Parameters, *, newer: bool = False) -> tuple[list[str], Any]:
-    """Returns the names that must be in the raw file, and a test for further names that belong to the values.
+@dataclass(frozen=True)
+class Read:
+    """A long table with `series`, `time` and the value columns, how its times were read, and what was found out."""
 
-    `newer` rows need no targets, unless these are inputs too.
-    """
+    table: pd.DataFrame
+    times: times.Times
+    reading: dict[str, Any] = field(default_factory=dict)
+
+
+def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
+    """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs too."""
     if parameters.layout == "rows":
         pattern = re.compile(parameters.values or ".*")
-        return [str(parameters.series)], lambda name: pattern.fullmatch(name) is not None
-    values = parameters.targets if parameters.layout == "columns" else parameters.input_columns if newer else parameters.columns
-    named = [parameters.time, parameters.series, *values]
-    return [name for name in named if name is not None], None
+        return Wanted([str(parameters.series)], lambda name: pattern.fullmatch(name) is not None, lambda name: name != parameters.series)
+    others = [name for name in (parameters.time, parameters.series) if name is not None]
+    listed = parameters.targets if isinstance(parameters.targets, list) else []
+    if parameters.layout == "table" and parameters.inputs is not None:
+        listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
+    matches = parameters.is_target if isinstance(parameters.targets, str) else lambda name: False
+    return Wanted([*others, *listed], matches, lambda name: name not in others)
 
 
 def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Returns the tidy table of `stages.arrays.series.tidy` and what `about.json` says of it."""
-    table, counts = series.tidy(
-        _long(parts, parameters, parameters.columns),
-        parameters.columns,
-        parameters.frequency,
-        parameters.duplicates,
-        parameters.gaps,
-        parameters.split,
-    )
+    parameters = parameters.naming(list(parts[0].columns))
+    read = _long(parts, parameters, parameters.columns, parameters.time_format, None)
+    split = parameters.split
+    if isinstance(split, ByDate):
+        split = split.on_clock(lambda time: times.on_clock(time, read.times.zone, read.times.in_utc))
+    table, counts = series.tidy(read.table, parameters.columns, parameters.frequency, parameters.duplicates, parameters.gaps, split)
+    reading = {**read.times.reading, **read.reading}
+    for column in parameters.columns:
+        if found := sentinels(read.table[column].to_numpy()):
+            reading.setdefault("possible_missing_values", {})[column] = found
+            log.warning(
+                "column %r: the values %s stand far from all others and may stand for missing ones: if so, name them in ingest.missing",
+                column,
+                ", ".join(f"{value} ({count} times)" for value, count in found.items()),
+            )
     return table, {
         **counts,
         "inputs": parameters.input_columns,
         "targets": parameters.target_columns,
         "first_time": str(table["time"].iloc[0]),
         "last_time": str(table["time"].iloc[-1]),
+        "zone": read.times.zone,
+        "in_utc": read.times.in_utc,
+        "reading": reading,
     }
 
 
-def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, frequency: str) -> pd.DataFrame:
-    """Returns the inputs of rows that came after training as a tidy table without splits, on the steps that were found in training."""
-    table = _long(parts, parameters, parameters.input_columns)
-    return series.tidy(table, parameters.input_columns, frequency, parameters.duplicates, parameters.gaps, None)[0]
+def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[str, Any]) -> pd.DataFrame:
+    """Returns the inputs of rows that came after training as a long table.
+
+    Times are read as they were in training: a few rows may be read in several ways, of which all rows left one.
+    """
+    return _long(parts, parameters, parameters.input_columns, ingested["reading"].get("time_format"), ingested).table
 
 
-def _long(parts: Sequence[pd.DataFrame], parameters: Parameters, columns: list[str]) -> pd.DataFrame:
+def _long(
+    parts: Sequence[pd.DataFrame], parameters: Parameters, columns: list[str], time_format: str | None, ingested: dict[str, Any] | None
+) -> Read:
     if not any(len(part) for part in parts):
         raise InputError("expected at least one row of data below the header, received none")
+    reading = dict(parts[0].attrs.get("reading", {}))
     if parameters.layout == "rows":
-        table = series.stack_rows(parts, str(parameters.series), parameters.targets[0])
+        table = series.stack_rows(parts, str(parameters.series), parameters.target_columns[0], parameters, reading)
         if not len(table):
             raise InputError(f"expected value columns with numbers, found none that match {parameters.values!r}")
-        return table
+        return Read(table, times.Times(table["time"]), reading)
     table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    if parameters.layout == "columns":
-        table = series.stack_columns(table, parameters.time, parameters.targets, "value")
+    names = None if parameters.series is None else series.names_of(table[parameters.series])
+    if parameters.time is None:
+        steps = pd.Series(range(len(table))) if names is None else table.groupby(names.to_numpy(), sort=False).cumcount()
+        read = times.Times(steps.astype("int64"))
     else:
-        values = series.numbers(table[columns])
-        time = range(len(table)) if parameters.time is None else table[parameters.time]
-        if parameters.series is None:
-            names = pd.Series(["all"] * len(table))
-        else:
-            names = table[parameters.series].astype(str)
-            if parameters.time is None:
-                time = table.groupby(parameters.series, sort=False).cumcount()
-        table = pd.DataFrame(values, columns=columns, index=table.index).assign(series=names.to_numpy(), time=time)
-    return table.assign(time=series.times_of(table["time"], parameters.time_format))
+        zone, in_utc = (parameters.zone, None) if ingested is None else (ingested["zone"], ingested["in_utc"])
+        whole = parameters.frequency is not None and parameters.frequency.isdecimal()
+        if ingested is not None:
+            whole = str(ingested["frequency"]).isdecimal()
+        read = times.read_times(table[parameters.time], time_format, zone, whole, in_utc)
+    if parameters.layout == "columns":
+        table = series.stack_columns(table, read.values, list(parameters.targets), "value", parameters, reading)
+    else:
+        values = pd.DataFrame(to_numbers(table[columns], parameters, reading), columns=columns)
+        table = values.assign(series="all" if names is None else names.to_numpy(), time=read.values.to_numpy())
+    return Read(table, read, reading)

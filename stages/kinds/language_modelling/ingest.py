@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from stages.arrays.splits import SPLITS, ByCount, ByFraction
 from stages.errors import InputError
+from stages.formats import FileFormat, PartName, Wanted
 from stages.sections import Name, Section
 
 READS = "texts"
@@ -18,13 +18,13 @@ READS = "texts"
 class ByFile(Section):
     """Each split is a file of the folder."""
 
-    train: Name
-    validation: Name
-    test: Name
+    train: PartName
+    validation: PartName
+    test: PartName
 
 
-class Parameters(Section):
-    """Where the texts are.
+class Parameters(FileFormat):
+    """Where the texts are. How the file is written: `stages.formats`.
 
     file: a text file (each line is a text), a folder of text files, or a table (CSV, TSV, Parquet, JSON lines), in `data/raw/`.
     text: the column of the texts; null: plain text.
@@ -34,7 +34,6 @@ class Parameters(Section):
         for learning by heart.
     """
 
-    file: Annotated[str, Field(pattern=r"^data/raw/[^/]+$")]
     text: Name | None = None
     group: Name | None = None
     split: ByFraction | ByCount | ByFile | Literal["same"]
@@ -45,11 +44,11 @@ class Parameters(Section):
         return [self.split.train, self.split.validation, self.split.test] if isinstance(self.split, ByFile) else None
 
 
-def columns_to_read(parameters: Parameters) -> tuple[list[str], None]:
-    """Returns the names that must be in the raw table; none for plain text."""
+def columns_to_read(parameters: Parameters) -> Wanted:
+    """Returns the columns that are read of a table; none for plain text."""
     if parameters.text is None:
-        return [], None
-    return list(dict.fromkeys([parameters.text, *([parameters.group] if parameters.group not in (None, "file") else [])])), None
+        return Wanted([])
+    return Wanted(list(dict.fromkeys([parameters.text, *([parameters.group] if parameters.group not in (None, "file") else [])])))
 
 
 def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:

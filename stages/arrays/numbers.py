@@ -1,0 +1,141 @@
+"""Columns of text to numbers: decimal marks, missing values, and values that look as if they stood for missing ones."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stages.errors import InputError
+from stages.formats import NumberFormat
+
+# What stands for a missing number, in any table.
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "Null", "None", "none"]
+MISSING += ["-1.#IND", "1.#IND", "-1.#QNAN", "1.#QNAN"]
+# Numbers that files use for missing values: codes of nines, and the limits of types.
+_CODES = [-9.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, -999.9, 999.9, -99.9, 99.9, -32768.0, -2147483648.0]
+_CODES += [2147483647.0, 9.969209968386869e36, 1e20, 1e30, -1e30]
+_LARGEST = 2.0**63 - 1024
+_GROUPED = r"[-+]?[1-9]\d{0,2}([.,]\d{3})+"
+
+
+def to_numbers(table: pd.DataFrame, form: NumberFormat, reading: dict[str, Any] | None = None) -> np.ndarray:
+    """Returns the table as (rows, columns) float64, NaN for a missing value.
+
+    Args:
+        reading: what was found out of the file, such as its `separator`; gets `decimal` where a comma was found to be the decimal mark.
+
+    Raises `InputError` at the first cell that is no finite number, and where a mark may be a decimal mark or stand between thousands.
+    """
+    out = np.empty(table.shape, np.float64)
+    # Where fields stand between semicolons, a comma is a decimal mark as a rule, and a point may be one or not.
+    reading = {} if reading is None else reading
+    for index, name in enumerate(table.columns):
+        column = table[name]
+        out[:, index] = column if column.dtype == np.float64 else _of_text(column, form, reading)
+        for missing in form.missing:
+            if not isinstance(missing, str):
+                out[out[:, index] == missing, index] = np.nan
+        if np.isinf(out[:, index]).any():
+            row = int(np.isinf(out[:, index]).argmax())
+            raise _no_number(column, row, int(np.isinf(out[:, index]).sum()))
+    return out
+
+
+def sentinels(values: np.ndarray) -> dict[str, int]:
+    """Returns the numbers of a column that look as if they stood for missing values, and how often each is there.
+
+    These are the codes that files use, where one lies farther from all other values than these lie from each other; and whatever does
+    not fit into 63 bits.
+    """
+    known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    found: dict[str, int] = {}
+    for place in (0, -1):
+        while len(known) > 1:
+            rest = known[1:] if place == 0 else known[:-1]
+            apart = abs(known[place] - rest[place]) > max(np.ptp(rest), 1e-9 * abs(known[place]))
+            code = np.isclose(known[place], _CODES, rtol=1e-6, atol=0).any() or abs(known[place]) >= _LARGEST
+            if not (apart and code):
+                break
+            found[f"{known[place]:.15g}"] = int(counts[place])
+            known, counts = (rest, counts[1:]) if place == 0 else (rest, counts[:-1])
+    return found
+
+
+def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> np.ndarray:
+    if not isinstance(column.dtype, pd.StringDtype):
+        if column.dtype != object:
+            return pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
+        if not any(isinstance(value, str) for value in column):
+            values = pd.to_numeric(column, errors="coerce")
+            bad = values.isna() & column.notna()
+            if bad.any():
+                raise _no_number(column, int(bad.argmax()), int(bad.sum()))
+            return values.to_numpy(np.float64, na_value=np.nan)
+        column = column.map(lambda value: value if isinstance(value, str) or value is None else str(value))
+    text = pc.utf8_trim_whitespace(pa.chunked_array(pa.array(column, pa.string(), from_pandas=True)))
+    names = [*MISSING, *(name for name in form.missing if isinstance(name, str))]
+    text = pc.if_else(pc.is_in(text, pa.array(names)), pa.scalar(None, pa.string()), text)
+    if _all_match(text, r"(?i)true|false"):
+        return pc.cast(pc.equal(pc.utf8_lower(text), "true"), pa.float64()).to_numpy()
+    plain = _with_point(text, column.name, form, reading)
+    try:
+        return pc.cast(plain, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        values = pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        bad = np.isnan(values) & ~pc.is_null(plain).to_numpy()
+        if bad.any():
+            raise _no_number(column, int(bad.argmax()), int(bad.sum())) from None
+        return values
+
+
+def _with_point(text: Any, name: Any, form: NumberFormat, reading: dict[str, Any]) -> Any:
+    """Returns the texts with a point for the decimal mark, and nothing between thousands."""
+    if form.thousands is not None:
+        text = pc.replace_substring_regex(text, "[ \u00a0\u202f]" if form.thousands == " " else re.escape(form.thousands), "")
+    decimal = form.decimal or ("." if form.thousands is not None else _decimal_mark(text, name, reading))
+    return pc.replace_substring(text, ",", ".") if decimal == "," else text
+
+
+def _decimal_mark(text: Any, name: Any, reading: dict[str, Any]) -> str:
+    comma, point = _any_match(text, ","), _any_match(text, r"\.")
+    mark = "," if comma and not point else "."
+    if comma != point and (comma or reading.get("separator") == ";"):
+        marked = pc.filter(text, pc.fill_null(pc.match_substring(text, mark), False))
+        if _all_match(marked, _GROUPED):
+            shown = marked[0].as_py()
+            before = int(shown.split(mark)[0])
+            other = "." if comma else ","
+            # Other countries read 1,234 and 1.234 in the other way.
+            raise InputError(
+                f"column {name!r}: expected numbers with one possible reading, received {shown!r}: if that lies between {before} and "
+                f"{before + 1}, set ingest.decimal to {mark!r}; if not, ingest.thousands to {mark!r} and ingest.decimal to {other!r}"
+            )
+    if mark == ",":
+        reading["decimal"] = ","
+    return mark
+
+
+def _all_match(text: Any, pattern: str) -> bool:
+    found = pc.match_substring_regex(text, rf"^(?:{pattern})$")
+    return len(found) > found.null_count and bool(pc.all(found).as_py())
+
+
+def _any_match(text: Any, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
+
+
+def _no_number(column: pd.Series, row: int, count: int) -> InputError:
+    shown = column.iloc[row]
+    shown = shown.item() if isinstance(shown, np.generic) else shown
+    hint = ""
+    if isinstance(shown, str) and re.fullmatch(r"[-+]?[\d.,' \u00a0_]+", shown):
+        hint = ": set ingest.decimal and ingest.thousands to the marks of this file"
+    elif isinstance(shown, str):
+        hint = ": if it stands for a missing value, name it in ingest.missing"
+    return InputError(
+        f"column {column.name!r}: expected finite numbers (an empty cell is a missing value), received {shown!r} "
+        f"in data row {row + 1} ({count} such cells){hint}"
+    )

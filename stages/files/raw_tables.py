@@ -1,0 +1,379 @@
+"""Raw tables as users have them: CSV, TSV, Parquet, Excel and JSON. Text comes exactly as it is written."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
+
+from stages.arrays.numbers import MISSING
+from stages.errors import InputError
+from stages.formats import FileFormat, NumberFormat, Wanted
+
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".json", ".jsonl", ".ndjson")
+SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t,;|"}
+# Where a header may stand below titles and comments, and how much of a file is read to find it.
+HEADER_LINES = 50
+HEAD = 1 << 16
+# What one cell of a table may take in memory on its way to examples, as was measured.
+BYTES_PER_CELL = 120
+
+
+def read_raw(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
+    """Reads the wanted columns of a CSV, TSV, Parquet, Excel or JSON file (CSV, TSV and JSON may be gzipped).
+
+    Text comes exactly as it is written: nothing is taken for missing, and no type is guessed. Columns of numbers are float64, with NaN for
+    an empty cell, where all of them are plainly numbers; else they come as text too. `attrs["reading"]` says what was found out.
+
+    Raises `InputError` for a file that is missing, empty, not a table, or lacks a column.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a raw file at {path}, found none: put it there and run `dvc add {path}`, or `dvc pull`")
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    if ending not in ENDINGS:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(ENDINGS)} (or .csv.gz, .tsv.gz), received {path.name!r}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: expected a table with a header line, received an empty file")
+    try:
+        if ending == ".parquet":
+            return _read_parquet(path, wanted)
+        if ending == ".xlsx":
+            return _read_excel(path, wanted, form)
+        if ending in (".json", ".jsonl", ".ndjson"):
+            return _read_json(path, wanted, form)
+        return _read_text(path, ending, wanted, form)
+    except (pa.ArrowException, EOFError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(f"{path}: expected a table, received one that cannot be read: {str(error).strip().splitlines()[0]}") from None
+
+
+def _chosen(names: Sequence[str], wanted: Wanted, path: Path, hint: str = "") -> list[str]:
+    """Returns the names to read, in the file's order. Raises `InputError` where one is missing or there twice."""
+    missing = [name for name in wanted.columns if name not in names]
+    if missing:
+        raise InputError(f"{path}: expected the column {missing[0]!r}, found {_shortened(names)}{hint}")
+    chosen = [name for name in names if name in wanted.columns or wanted.matches(name)]
+    twice = next((name for name in chosen if chosen.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: expected each column once, found {twice!r} {chosen.count(twice)} times: rename the columns")
+    return chosen
+
+
+def read_parts(source: Path, parts: Sequence[str] | None, wanted: Wanted, form: FileFormat) -> list[pd.DataFrame]:
+    """Reads a raw file, or the `parts` of a folder in their order."""
+    return [read_raw(path, wanted, form) for path in ([source] if parts is None else [source / part for part in parts])]
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+# --- Text: fields between separators ---
+
+
+def _read_text(path: Path, ending: str, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
+    content, encoding = text_of(path, form.encoding)
+    head = content.slice(0, min(HEAD, content.size)).to_pybytes()
+    separator, skipped, names, offset = _find_header(path, head, len(head) == content.size, SEPARATORS[ending], wanted, form)
+    chosen = _chosen(names, wanted, path)
+    body = content.slice(offset)
+    # In a file with semicolons a comma or a point may be a decimal mark or not: `to_numbers` looks at the text.
+    marks = isinstance(form, NumberFormat) and (form.decimal == "," or form.thousands is not None)
+    plain = not marks and separator != ";"
+    numbers = [name for name in chosen if plain and wanted.numbers(name)]
+    table = _parse(path, body, separator, names, chosen, numbers)
+    frame = table.to_pandas()
+    if len(names) == 1:
+        # A line that is empty is an empty cell here, but for those at the end of the file.
+        filled = frame[names[0]].notna() if numbers else frame[names[0]] != ""
+        frame = frame.iloc[: int(np.flatnonzero(filled.to_numpy())[-1]) + 1 if filled.any() else 0]
+    reading = {"separator": separator, "encoding": encoding, "lines_above_header": skipped}
+    frame.attrs["reading"] = reading
+    return frame
+
+
+def text_of(path: Path, encoding: str | None) -> tuple[pa.Buffer, str]:
+    """Returns the content of a text file, which may be gzipped, as UTF-8 without a byte order mark, and the encoding that it had."""
+    if path.name.lower().endswith(".gz"):
+        content = pa.py_buffer(_unzipped(path))
+    else:
+        with pa.memory_map(str(path)) as file:
+            content = file.read_buffer()
+    start = content.slice(0, min(4, content.size)).to_pybytes()
+    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    marked = next((name for mark, name in marks.items() if start.startswith(mark)), None)
+    if marked == "utf-8-sig" and encoding in (None, "utf-8", "utf-8-sig"):
+        return content.slice(3), "utf-8"
+    encoding = encoding or marked or "utf-8"
+    try:
+        if encoding.lower() in ("utf-8", "utf8"):
+            return content, "utf-8"
+        return pa.py_buffer(content.to_pybytes().decode(encoding).encode()), encoding
+    except LookupError:
+        raise InputError(f"ingest.encoding: expected the name of an encoding, such as cp1252, received {encoding!r}") from None
+    except UnicodeError as error:
+        raise InputError(f"{path}: expected text in {encoding}, received other bytes ({error.reason}): set ingest.encoding") from None  # type: ignore[attr-defined]
+
+
+def _unzipped(path: Path) -> bytes:
+    """Returns the content of a gzipped file. Raises `InputError` as soon as it is too large for this machine's memory."""
+    limit = psutil.virtual_memory().available // 8
+    try:
+        with gzip.open(path) as file:
+            content = file.read(limit)
+            if file.read(1):
+                raise InputError(f"{path}: expected at most {limit:,} bytes (an eighth of the free memory), received more when unpacked")
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: expected a gzipped file, received one that cannot be read: {error}") from None
+    return content
+
+
+def _find_header(
+    path: Path, head: bytes, whole_file: bool, separators: str, wanted: Wanted, form: FileFormat
+) -> tuple[str, int, list[str], int]:
+    """Returns the separator, how many lines stand above the header, the names of the columns, and the byte where the rows begin."""
+    text = _decoded(path, head, whole_file)
+    choices = [form.separator] if form.separator else list(separators)
+    found = [(separator, list(_rows(text, separator, form.skip or 0))) for separator in choices]
+    if form.header is not True:
+        # The columns are known by their number alone: the separator is the one that makes most of them.
+        separator, rows = max(found, key=lambda choice: len(choice[1][0][0]) if choice[1] else 0)
+        if not rows:
+            raise InputError(f"{path}: expected at least one row of data, received none")
+        names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, len(rows[0][0]) + 1)]
+        if len(names) != len(rows[0][0]):
+            raise InputError(
+                f"{path}: expected {len(rows[0][0])} names in ingest.header, as the first row has fields, received {len(names)}"
+            )
+        return separator, form.skip or 0, names, _offset(head, form.skip or 0)
+    for line in range(HEADER_LINES if form.skip is None else 1):
+        for separator, rows in found:
+            if line < len(rows) and set(wanted.columns) <= set(rows[line][0]):
+                names, end = rows[line]
+                return separator, end - 1 - sum(name.count("\n") for name in names), names, _offset(head, end)
+    names = found[0][1][0][0] if found[0][1] else []
+    _chosen(names, wanted, path, _hint(found))
+    raise AssertionError
+
+
+def _decoded(path: Path, head: bytes, whole_file: bool) -> str:
+    try:
+        # A character may be cut at the end of the head.
+        text = (
+            head.decode()
+            if whole_file
+            else head[: head.rfind(b"\n") + 1 or len(head)].decode(errors="strict" if b"\n" in head else "ignore")
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected UTF-8 text, received the byte 0x{head[error.start]:02x} at offset {error.start}: save the file as UTF-8, "
+            "or set ingest.encoding, such as cp1252"
+        ) from None
+    if "\0" in text:
+        raise InputError(f"{path}: expected text, received NUL bytes: if it is UTF-16 without a mark, set ingest.encoding to utf-16-le")
+    return text
+
+
+def _rows(text: str, separator: str, skip: int) -> Iterator[tuple[list[str], int]]:
+    """Yields the fields of the first rows that are not empty, and how many lines they reach."""
+    lines = io.StringIO(text, newline="")
+    for _ in range(skip):
+        lines.readline()
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        for _, row in zip(range(HEADER_LINES + 1), reader, strict=False):
+            if row:
+                yield row, skip + reader.line_num
+    except csv.Error:
+        return  # a field larger than the head: the header was above it, or is none
+
+
+def _offset(head: bytes, lines: int) -> int:
+    """Returns the byte after so many lines."""
+    ends = [found.end() for found in re.finditer(rb"\r\n|\n|\r", head)]
+    return 0 if lines == 0 else ends[lines - 1] if lines <= len(ends) else len(head)
+
+
+def _hint(found: list[tuple[str, list[tuple[list[str], int]]]]) -> str:
+    rows = found[0][1]
+    if rows and all(re.fullmatch(r"\s*|[-+]?[\d.,:eE/ T-]+", cell) for cell in rows[0][0]):
+        return ": the first line looks like data; if there is no header, set ingest.header to false (columns 1, 2, ...) or to the names"
+    return ": set ingest.separator or ingest.skip (lines above the header) if the header is another one"
+
+
+def _parse(path: Path, body: pa.Buffer, separator: str, names: list[str], chosen: list[str], numbers: list[str]) -> pa.Table:
+    """Reads the chosen columns with Arrow, those of `numbers` as float64 and the others as text."""
+    quoted = _has_quotes(body)
+    if quoted and body.size >= 2**31 - 1:
+        raise InputError(f"{path}: expected at most 2 GB for a file with quotes, received {body.size:,} bytes: save it as Parquet")
+    types = {name: pa.float64() if name in numbers else pa.string() for name in chosen}
+    options = {
+        "parse_options": arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=quoted, ignore_empty_lines=len(names) > 1),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=types, include_columns=chosen, null_values=MISSING, strings_can_be_null=False, quoted_strings_can_be_null=False
+        ),
+    }
+
+    def read(block_size: int) -> pa.Table:
+        # Quoted fields may hold line breaks: in one block there is no edge at which Arrow could tear one (apache/arrow#51368).
+        reading = arrow_csv.ReadOptions(column_names=names, block_size=block_size)
+        return arrow_csv.read_csv(pa.BufferReader(body), read_options=reading, **options)
+
+    single = max(body.size + 1, 1024)
+    if not body.size:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    try:
+        try:
+            return read(single if quoted else 1 << 20)
+        except pa.ArrowInvalid as error:
+            if "straddling object" not in str(error) or body.size >= 2**31 - 1:
+                raise
+            return read(single)
+    except pa.ArrowInvalid as error:
+        message = str(error).strip().splitlines()[0]
+        if "conversion error to double" in message and numbers:
+            return _parse(path, body, separator, names, chosen, [])
+        if "invalid UTF8" in message:
+            raise InputError(f"{path}: expected UTF-8 text, received other bytes: save the file as UTF-8, or set ingest.encoding") from None
+        ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
+        if ragged:
+            where = f"data row {ragged[1]}" if ragged[1] else "a row"
+            raise InputError(
+                f"{path}: expected {ragged[2]} fields between {separator!r} in each row, as in the header, received {ragged[3]} in {where} "
+                f"({ragged[0].split(': ')[-1]}): a field that holds the separator must be in quotes"
+            ) from None
+        raise
+
+
+def _has_quotes(body: pa.Buffer) -> bool:
+    view = np.frombuffer(body, np.uint8)
+    return any(bool((view[start : start + (1 << 22)] == ord('"')).any()) for start in range(0, len(view), 1 << 22))
+
+
+# --- Parquet, Excel, JSON ---
+
+
+def _read_parquet(path: Path, wanted: Wanted) -> pd.DataFrame:
+    with pq.ParquetFile(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+        # The index of a pandas table is stored as columns; one without a name has a name of pandas's own.
+        unnamed = [name for name in schema.names if re.fullmatch(r"__index_level_\d+__", name)]
+        shown = {name: "index" if len(unnamed) == 1 else f"level_{name[14:-2]}" for name in unnamed}
+        names = [shown.get(name, name) for name in schema.names]
+        chosen = _chosen(names, wanted, path)
+        check_memory(path, rows * len(chosen))
+        stored = [name for name in schema.names if shown.get(name, name) in chosen]
+        table = file.read(columns=stored).replace_schema_metadata(None)
+    binary = [column.name for column in table.schema if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)]
+    if binary:
+        raise InputError(f"{path}: expected text or numbers, received bytes in column {binary[0]!r}: save it as text")
+    return table.select(stored).rename_columns([shown.get(name, name) for name in stored]).to_pandas()
+
+
+def check_memory(path: Path, cells: int) -> None:
+    """Raises `InputError` where a table of so many cells would not fit into this machine's memory."""
+    free = psutil.virtual_memory().available
+    if cells * BYTES_PER_CELL > free:
+        raise InputError(
+            f"{path}: expected a table that fits into the free memory of {free / 1e9:.1f} GB, received {cells:,} values, which take about "
+            f"{cells * BYTES_PER_CELL / 1e9:.0f} GB: use fewer rows or columns"
+        )
+
+
+def _read_excel(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
+    try:
+        import openpyxl
+    except ImportError:
+        raise InputError(f"{path}: expected the package openpyxl to read Excel files, found none: pip install openpyxl") from None
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size * 10 > psutil.virtual_memory().available:
+        raise InputError(f"{path}: expected a workbook that fits into memory, received {size:,} bytes when unpacked: save it as CSV")
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # of many types, for a file that is not what its name says
+        raise InputError(f"{path}: expected an Excel workbook, received one that cannot be read: {error}") from None
+    sheets = book.sheetnames if form.sheet is None else [form.sheet]
+    if form.sheet is not None and form.sheet not in book.sheetnames:
+        raise InputError(f"{path}: expected the sheet {form.sheet!r}, found {_shortened(book.sheetnames)}")
+    tables = {name: table for name in sheets if (table := _table_of(list(book[name].values), wanted, form)) is not None}
+    book.close()
+    if len(tables) != 1:
+        columns = _shortened(list(wanted.columns))
+        raise InputError(
+            f"{path}: expected one sheet with the columns {columns}, found {len(tables)} such among {_shortened(sheets)}: set ingest.sheet"
+        )
+    (name, (header, names, rows)) = next(iter(tables.items()))
+    chosen = _chosen(names, wanted, path)
+    frame = pd.DataFrame({column: [row[names.index(column)] for row in rows] for column in chosen}, dtype=object)
+    frame.attrs["reading"] = {"sheet": name, "lines_above_header": header}
+    return frame
+
+
+def _table_of(rows: list[tuple[Any, ...]], wanted: Wanted, form: FileFormat) -> tuple[int, list[str], list[tuple[Any, ...]]] | None:
+    """Returns where the header of a sheet is, its names, and the rows below; None where there is no such header."""
+    rows = [row for row in rows if any(cell is not None for cell in row)]
+    first = form.skip or 0
+    if form.header is not True:
+        width = max(map(len, rows[first:]), default=0)
+        return first, form.header if isinstance(form.header, list) else [str(number) for number in range(1, width + 1)], rows[first:]
+    for line in range(first, first + HEADER_LINES if form.skip is None else first + 1):
+        if line < len(rows) and set(wanted.columns) <= {str(cell) for cell in rows[line]}:
+            return line, ["" if cell is None else str(cell) for cell in rows[line]], rows[line + 1 :]
+    return None
+
+
+def _read_json(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
+    rows = list(objects(path, form.encoding))
+    if not rows:
+        raise InputError(f"{path}: expected at least one JSON object, received none")
+    names = list(dict.fromkeys(name for _, row in rows[:1000] for name in row))
+    chosen = _chosen(names, wanted, path)
+    lacking = next(((number, name) for number, row in rows for name in wanted.columns if name not in row), None)
+    if lacking is not None:
+        raise InputError(f"{path}, object {lacking[0]}: expected the key {lacking[1]!r}, found none; null is a missing value")
+    return pd.DataFrame({name: [as_written(row.get(name)) for _, row in rows] for name in chosen}, dtype=object)
+
+
+def objects(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the objects of a JSON file and their numbers: one in each line, or an array of them in a `.json` file.
+
+    Numbers come as they are written, as text.
+    """
+    content, _ = text_of(path, encoding)
+    as_array = Path(path.name.lower().removesuffix(".gz")).suffix == ".json" and content.to_pybytes().lstrip()[:1] == b"["
+    try:
+        text = content.to_pybytes().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8 text, received other bytes at offset {error.start}: set ingest.encoding") from None
+    found = [(1, text)] if as_array else [(number, line) for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
+    for number, line in found:
+        try:
+            value = json.loads(line, parse_int=str, parse_float=str)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: expected a JSON object, received one that cannot be read: {error}") from None
+        for place, entry in enumerate(value, 1) if as_array and isinstance(value, list) else [(number, value)]:
+            if not isinstance(entry, dict):
+                raise InputError(
+                    f"{path}, {'object' if as_array else 'line'} {place}: expected a JSON object, received {type(entry).__name__}"
+                )
+            yield place, entry
+
+
+def as_written(value: Any) -> Any:
+    """Returns a JSON value as its text in the file; null as None."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value

@@ -1,0 +1,81 @@
+"""Columns of text to numbers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.arrays.numbers import sentinels, to_numbers
+from stages.errors import InputError
+from stages.formats import NumberFormat
+
+
+def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:
+    form = NumberFormat(file="data/raw/x.csv", **form)
+    return to_numbers(pd.DataFrame({"y": cells}), form, {"separator": separator})[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator", "form", "expected"),
+    [
+        (["1", "-2.5", " 3 ", "1e3", "+4", ".5"], ",", {}, [1, -2.5, 3, 1000, 4, 0.5]),
+        (["1,5", "2", "-0,25"], ";", {}, [1.5, 2, -0.25]),
+        (["0,123", "0,500"], ";", {}, [0.123, 0.5]),
+        (["1,234", "5,678"], ";", {"decimal": ","}, [1.234, 5.678]),
+        (["1,234", "5,678"], ",", {"thousands": ","}, [1234, 5678]),
+        (["1.234,5", "12.345.678,25"], ";", {"thousands": ".", "decimal": ","}, [1234.5, 12345678.25]),
+        (["1 234,5", "1\u00a0234", "1\u202f234"], ";", {"thousands": " ", "decimal": ","}, [1234.5, 1234, 1234]),
+        (["1'234.5", "7"], ",", {"thousands": "'"}, [1234.5, 7]),
+        (["1.234", "5.678"], ",", {}, [1.234, 5.678]),
+        (["1.234", "5.678"], ";", {"decimal": "."}, [1.234, 5.678]),
+        (["1.234", "5.67"], ";", {}, [1.234, 5.67]),
+        (["true", "False", "TRUE"], ",", {}, [1, 0, 1]),
+        ([True, False, True], ",", {}, [1, 0, 1]),
+        ([1, 2.5, "3"], ",", {}, [1, 2.5, 3]),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(cells: list[Any], separator: str, form: dict[str, Any], expected: list[float]) -> None:
+    assert read(cells, separator, **form) == expected
+
+
+def test_what_stands_for_a_missing_value_is_one() -> None:
+    found = read(["1", "", "NA", "nan", "null", "-9999", "-9999.0", "n.a.", "2"], missing=[-9999, "n.a."])
+    np.testing.assert_array_equal(found, [1, *[np.nan] * 7, 2])
+    np.testing.assert_array_equal(read([1.0, None, -9999.0], missing=[-9999]), [1, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(("mark", "separator"), [(",", ";"), (",", ","), (".", ";")])
+def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(mark: str, separator: str) -> None:
+    with pytest.raises(InputError, match=r"one possible reading, .* set ingest.decimal to .* ingest.thousands to"):
+        read([f"1{mark}234", f"56{mark}789", "12"], separator)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"), [("twelve", "'twelve'"), (np.inf, "inf"), ("inf", "'?inf'?"), ("1.234,5", "'1.234,5'.*thousands")]
+)
+def test_a_cell_that_is_no_finite_number_is_named(cell: Any, shown: str) -> None:
+    with pytest.raises(InputError, match=rf"column 'y': .*received {shown}"):
+        read([1, None, cell])
+
+
+def test_the_decimal_comma_that_was_found_is_told() -> None:
+    reading: dict[str, Any] = {"separator": ";"}
+    to_numbers(pd.DataFrame({"y": ["1,5", "2,25"]}), NumberFormat(file="data/raw/x.csv"), reading)
+    assert reading["decimal"] == ","
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3, -9999, 2, -9999], {"-9999": 2}),
+        ([1, 2, 3, 999, 2], {"999": 1}),
+        ([1, 2, 3, 2.0**63], {"9.22337203685478e+18": 1}),
+        ([990, 995, 999, 1005], {}),
+        ([-9999, -10000, -9998, -5000], {}),
+        ([1, 2, 3, 700], {}),
+        ([np.nan, np.nan], {}),
+    ],
+)
+def test_values_that_may_stand_for_missing_ones_are_found(values: list[float], expected: dict[str, int]) -> None:
+    assert sentinels(np.array(values, float)) == expected

@@ -1,0 +1,171 @@
+"""Columns of times as people write them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.arrays import times
+from stages.errors import InputError
+
+
+def read(
+    column: Any, time_format: str | None = None, zone: str | None = None, whole: bool = False, in_utc: bool | None = None
+) -> times.Times:
+    return times.read_times(pd.Series(column, name="t"), time_format, zone, whole, in_utc)
+
+
+def months(form: str) -> list[str]:
+    return [time.strftime(form) for time in pd.date_range("2019-01-01", periods=12, freq="MS")]
+
+
+@pytest.mark.parametrize(
+    ("column", "time_format", "expected"),
+    [
+        (["2020-01-02", "2020-01-03"], None, "2020-01-02"),
+        (["2020-01", "2020-02"], None, "2020-01-01"),
+        (["2020-01-02T03:04:05.5", "2020-01-03T03:04:05"], None, "2020-01-02 03:04:05.5"),
+        (["13/02/2020", "01/02/2020"], None, "2020-02-13"),
+        (["01/02/2020", "13/02/2020"], None, "2020-02-01"),
+        (["02/01/2020", "02/13/2020"], None, "2020-02-01"),
+        (["31.12.2019 23:30", "01.01.2020 00:30"], None, "2019-12-31 23:30"),
+        (["12/31/2019 11:30 PM", "01/01/2020 12:30 AM"], None, "2019-12-31 23:30"),
+        (["2019/02/01", "2019/03/01"], None, "2019-02-01"),
+        ([19580329, 19580405], "%Y%m%d", "1958-03-29"),
+        (["01012003", "02012003"], "%m%d%Y", "2003-01-01"),
+        (["2010Q2", "2010Q3"], None, "2010-04-01"),
+        (["2010-Q2", "2010-Q3"], None, "2010-04-01"),
+        (["Q2 2010", "Q3 2010"], None, "2010-04-01"),
+        (["2020-W01", "2020-W02"], None, "2019-12-30"),
+        (["2020W53", "2021W01"], None, "2020-12-28"),
+        (["2010M03", "2010M04"], None, "2010-03-01"),
+        (["Jan 2010", "Feb 2010"], None, "2010-01-01"),
+        (["February 2010", "March 2010"], None, "2010-02-01"),
+        (["1 Feb 2019", "2 Feb 2019"], None, "2019-02-01"),
+        ([5, 6], None, "5"),
+        (["5", "6"], None, "5"),
+        ([5.0, 6.0], None, "5"),
+        (["1990", "1991"], None, "1990"),
+        ([" 2020-01-02 ", "2020-01-03"], None, "2020-01-02"),
+    ],
+)
+def test_times_are_read_as_they_are_written(column: list[Any], time_format: str | None, expected: str) -> None:
+    assert str(read(column, time_format).values.iloc[0]).startswith(expected)
+
+
+def test_a_format_that_is_given_is_followed_where_another_one_would_fit() -> None:
+    found = read(months("%Y-%d-%m %H:%M:%S"), "%Y-%d-%m %H:%M:%S").values
+    assert found.tolist() == pd.date_range("2019-01-01", periods=12, freq="MS").tolist()
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y %H:%M"])
+def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: str) -> None:
+    with pytest.raises(InputError, match=r'both readings .* ingest.time_format to "%d.%m.%Y" \(day first\) or "%m.%d.%Y" \(month first\)'):
+        read(months(form))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["2020-01-02", "soon"], "'soon' in data row 2"),
+        (["2020-01-02", None], "none in data row 2"),
+        (["2020-01-02", ""], "none in data row 2"),
+        (["13/02/2020", "02/13/2020"], "days in one place"),
+        (["01/02/19", "13/02/19"], "four digits"),
+        (["20230101", "20230102"], 'time_format to "%Y%m%d" if these are dates, or ingest.frequency to 1'),
+        (["201001", "201002", "201003"], 'time_format to "%Y%m"'),
+        (["2020-01-01 00:00+01:00", "2020-01-01 01:00"], "an offset from UTC in every row or in none"),
+        (["1500-01-01", "1501-01-01"], "between the years 1678 and 2261"),
+        (["2020-01-01", "9999-12-31"], "between the years 1678 and 2261"),
+        (["0001-01-01", "0002-01-01"], "between the years 1678 and 2261"),
+        ([str(-(2**63)), str(2**63 - 1)], "whole numbers up to"),
+        (["yesterday", "today"], "set ingest.time_format"),
+        ([1.5, 2.5], "received 1.5"),
+    ],
+)
+def test_times_that_cannot_be_read_are_one_error(column: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(column)
+
+
+def test_whole_numbers_that_look_like_dates_are_read_as_numbers_where_that_is_said() -> None:
+    assert read(["20230101", "20230102"], whole=True).values.tolist() == [20230101, 20230102]
+
+
+def test_times_in_another_form_than_the_first_or_the_given_one_are_an_error() -> None:
+    with pytest.raises(InputError, match="times like '%Y%m%d', received '2020-01-02' in data row 1"):
+        read(["2020-01-02", "2020-01-03"], "%Y%m%d")
+
+
+# --- Time zones ---
+
+BERLIN = pd.date_range("2019-03-25", periods=14, freq="D", tz="Europe/Berlin")  # clocks change on 31 March
+
+
+@pytest.mark.parametrize("column", [BERLIN, BERLIN.strftime("%Y-%m-%d %H:%M:%S%z"), pd.Index([time.isoformat() for time in BERLIN])])
+def test_days_of_a_zone_are_days_of_its_calendar(column: Any) -> None:
+    found = read(list(column) if column.dtype != BERLIN.dtype else column)
+    assert found.values.tolist() == pd.date_range("2019-03-25", periods=14).tolist()
+    assert not found.in_utc
+
+
+def test_midnights_of_tokyo_stay_on_their_day() -> None:
+    found = read(pd.date_range("2020-01-05", periods=5, tz="Asia/Tokyo"))
+    assert str(found.values[0]) == "2020-01-05 00:00:00"
+    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-05 00:00:00+09:00"
+
+
+def test_one_offset_is_a_zone() -> None:
+    found = read(["2020-01-02 05:00:00+02:00", "2020-01-02 06:00:00+02:00"])
+    assert (str(found.values[0]), found.zone, found.in_utc) == ("2020-01-02 03:00:00", "+02:00", True)
+    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-02 05:00:00+02:00"
+
+
+def test_hours_of_a_zone_that_changes_its_clocks_are_all_there() -> None:
+    hours = pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin")
+    found = read(hours)
+    assert found.values.diff().dropna().unique().tolist() == [pd.Timedelta(hours=1)]
+    assert (
+        times.local(found.values.to_numpy(), found.zone, found.in_utc).tolist() == hours.tz_localize(None).as_unit("ns").to_numpy().tolist()
+    )
+    assert list(times.shown(found.values.to_numpy(), found.zone, found.in_utc)) == list(hours)
+
+
+def test_several_offsets_of_hours_ask_for_the_zone() -> None:
+    texts = list(pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin").strftime("%Y-%m-%d %H:%M%z"))
+    with pytest.raises(InputError, match=r"received \+01:00, \+02:00: set ingest.zone"):
+        read(texts)
+    assert read(texts, zone="Europe/Berlin").zone == "Europe/Berlin"
+
+
+def test_a_zone_that_is_set_holds_for_times_without_one() -> None:
+    hours = pd.date_range("2019-10-26 22:00", periods=8, freq="h", tz="Europe/Berlin")
+    found = read(list(hours.strftime("%Y-%m-%d %H:%M")), zone="Europe/Berlin")
+    assert list(times.shown(found.values.to_numpy(), found.zone, found.in_utc)) == list(hours)
+
+
+def test_an_hour_that_a_zone_leaves_out_is_an_error() -> None:
+    with pytest.raises(InputError, match="leaves out or repeats"):
+        read(["2019-03-31 01:30", "2019-03-31 02:30"], zone="Europe/Berlin")
+
+
+def test_offsets_in_a_form_that_is_not_iso_are_read() -> None:
+    found = read(["25.03.2019 10:00 +0100", "26.03.2019 11:00 +0100"], "%d.%m.%Y %H:%M %z")
+    assert (str(found.values[0]), found.zone) == ("2019-03-25 09:00:00", "+01:00")
+    days = read(["30.03.2019 10:00 +0100", "31.03.2019 10:00 +0200"], "%d.%m.%Y %H:%M %z")
+    assert [str(time) for time in days.values] == ["2019-03-30 10:00:00", "2019-03-31 10:00:00"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlim", "../etc/passwd", "+25:99x", ""])
+def test_a_zone_that_does_not_exist_is_an_error(zone: str) -> None:
+    with pytest.raises(ValueError, match="a time zone"):
+        times.check_zone(zone)
+
+
+def test_iso_times_are_read_alike_by_arrow_and_by_pandas() -> None:
+    rng = np.random.default_rng(0)
+    stamps = pd.to_datetime(rng.integers(-(2**62), 2**62, 200))
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.%f"):
+        texts = pd.Series(stamps.strftime(form), name="t")
+        pd.testing.assert_series_equal(read(texts).values, pd.to_datetime(texts).astype("datetime64[ns]"))
