@@ -2,14 +2,15 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from stages import command
 from stages.arrays import calendar as cycles
-from stages.arrays import scaling, windows
+from stages.arrays import scaling, times, windows
 from stages.arrays.splits import SPLITS
 from stages.errors import InputError
 from stages.files import examples, parameters, tables
@@ -36,7 +37,7 @@ class Parameters(Section):
     lookback: Count
     horizon: Count
     stride: Count = 1
-    calendar: list[cycles.CalendarFeature | Count] = []
+    calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=20)] = []
     short_series: Literal["error", "drop"] = "error"
 
 
@@ -70,19 +71,23 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
         )
     spans[:, short, 1] = spans[:, short, 0]
     raw = table[columns].to_numpy(np.float64)
+    # What was filled in is seen, and counts nowhere.
+    known = np.where(table[[f"observed_{name}" for name in columns]].to_numpy(), raw, np.nan)
     training = np.delete(boundaries[:, :2], short, axis=0)
     for index, name in enumerate(columns):
-        if all(np.ptp(raw[start:stop, index]) == 0 for start, stop in training):
-            raise InputError(
-                f"column {name!r}: expected values that vary, received {float(raw[training[0, 0], index])} in all training rows"
-            )
+        extremes = [
+            (np.nanmin(values), np.nanmax(values)) for start, stop in training if np.isfinite(values := known[start:stop, index]).any()
+        ]
+        if all(low == high for low, high in extremes):
+            shown = f"{float(extremes[0][0])} in all" if extremes else "none in any of the"
+            raise InputError(f"column {name!r}: expected values that vary, received {shown} training rows")
         if section.log and raw[:, index].min() <= 0:
             raise InputError(f"column {name!r}: expected positive values for scale_and_window.log, received {raw[:, index].min()}")
-    scaler = scaling.fit(section.scaler, raw, boundaries[:, :2] if section.per_series else training, section.per_series, section.log)
+    scaler = scaling.fit(section.scaler, known, boundaries[:, :2] if section.per_series else training, section.per_series, section.log)
     arrays = {
         "values": scaler.transform(raw, starts),
         "observed": table[[f"observed_{name}" for name in ingested["targets"]]].to_numpy(),
-        "calendar": cycles.features(table["time"].to_numpy(), section.calendar),
+        "calendar": cycles.features(times.local(table["time"].to_numpy(), ingested["zone"], ingested["in_utc"]), section.calendar),
         "starts": starts,
         "spans": spans,
         "training": boundaries[:, :2],

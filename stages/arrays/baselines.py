@@ -110,39 +110,76 @@ class Ridge:
     alpha: float
 
     def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
-        x, _, last = _differences(windows, indices)
+        x, _, last, _ = _differences(windows, indices)
         return (x @ self.coefficients + self.intercept).reshape(len(indices), windows.horizon, -1) + last
+
+
+@dataclass
+class _Sums:
+    """What the normal equations of some outputs need, summed up over windows (x: features, y: outputs)."""
+
+    count: float
+    x: np.ndarray
+    y: np.ndarray
+    xx: np.ndarray
+    xy: np.ndarray
+
+    def add(self, x: np.ndarray, y: np.ndarray, sign: int = 1) -> None:
+        self.count += sign * len(x)
+        self.x += sign * x.sum(axis=0)
+        self.y += sign * y.sum(axis=0)
+        self.xx += sign * (x.T @ x)
+        self.xy += sign * (x.T @ y)
+
+    def solve(self, alphas: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns coefficients and intercept for each penalty; one eigendecomposition serves all of them."""
+        if not self.count:
+            return [(np.zeros_like(self.xy), np.zeros_like(self.y))] * len(alphas)
+        eigenvalues, vectors = np.linalg.eigh(self.xx - np.outer(self.x, self.x) / self.count)
+        projected = vectors.T @ (self.xy - np.outer(self.x, self.y) / self.count)
+        found = [vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None]) for alpha in alphas]
+        return [(coefficients, (self.y - self.x @ coefficients) / self.count) for coefficients in found]
 
 
 def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
     """Fits on training windows by the normal equations, summed up over chunks, so memory does not grow with their number.
 
-    One eigendecomposition serves all of `alphas`; the one with the smallest squared error on validation is kept.
+    The penalty with the smallest squared error on validation is kept. Targets that were filled in count neither here nor there: an output
+    some of whose targets were is fitted on the other windows.
     """
-    count = len(train)
     features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
-    xx, xy = np.zeros((features, features)), np.zeros((features, outputs))
-    x_sum, y_sum = np.zeros(features), np.zeros(outputs)
-    for indices in chunks(count):
-        x, y, _ = _differences(train, indices)
-        xx += x.T @ x
-        xy += x.T @ y
-        x_sum += x.sum(axis=0)
-        y_sum += y.sum(axis=0)
-    xx -= np.outer(x_sum, x_sum) / count
-    xy -= np.outer(x_sum, y_sum) / count
-    eigenvalues, vectors = np.linalg.eigh(xx)
-    projected = vectors.T @ xy
-    candidates = []
-    for alpha in alphas:
-        coefficients = vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None])
-        candidates.append(Ridge(coefficients, (y_sum - x_sum @ coefficients) / count, alpha))
+    sums = _Sums(0, np.zeros(features), np.zeros(outputs), np.zeros((features, features)), np.zeros((features, outputs)))
+    filled = np.zeros(outputs, bool)
+    for indices in chunks(len(train)):
+        x, y, _, mask = _differences(train, indices)
+        sums.add(x, y)
+        filled |= ~mask.all(axis=0)
+    fits = sums.solve(alphas)
+    for output in np.flatnonzero(filled):
+        for (coefficients, intercept), (own, own_intercept) in zip(
+            fits, _without_filled(train, sums, int(output)).solve(alphas), strict=True
+        ):
+            coefficients[:, output], intercept[output] = own[:, 0], own_intercept[0]
+    candidates = [Ridge(*fit, alpha) for fit, alpha in zip(fits, alphas, strict=True)]
     errors = np.zeros(len(alphas))
     for indices in chunks(len(validation)):
-        x, y, _ = _differences(validation, indices)
+        x, y, _, mask = _differences(validation, indices)
         for index, ridge in enumerate(candidates):
-            errors[index] += ((x @ ridge.coefficients + ridge.intercept - y) ** 2).sum()
+            errors[index] += (((x @ ridge.coefficients + ridge.intercept - y) ** 2) * mask).sum()
     return candidates[int(np.argmin(errors))]
+
+
+def _without_filled(train: Windows, sums: _Sums, output: int) -> _Sums:
+    """Returns the sums of one output over the windows whose target was not filled in: those of all windows less those of the others."""
+    own = slice(output, output + 1)
+    found = _Sums(sums.count, sums.x.copy(), sums.y[own].copy(), sums.xx.copy(), sums.xy[:, own].copy())
+    step, target = divmod(output, len(train.targets))
+    for indices in chunks(len(train)):
+        filled = indices[~train.observed[train.locate(indices)[0] + step, target]]
+        if len(filled):
+            x, y, _, _ = _differences(train, filled)
+            found.add(x, y[:, own], -1)
+    return found
 
 
 def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
@@ -150,10 +187,16 @@ def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _differences(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the windows minus their last step, the targets minus the last known value, and that value."""
+def _differences(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the windows minus their last step, the targets minus the last known value, that value, and which targets count."""
     batch = windows.cut(indices)
     origins, _ = windows.locate(indices)
     window = batch["inputs"]["window"].astype(np.float64)
     last = windows.values[origins - 1][:, None, windows.targets].astype(np.float64)
-    return (window - window[:, -1:]).reshape(len(indices), -1), (batch["targets"] - last).reshape(len(indices), -1), last
+    rows = len(indices)
+    return (
+        (window - window[:, -1:]).reshape(rows, -1),
+        (batch["targets"] - last).reshape(rows, -1),
+        last,
+        batch["mask"].reshape(rows, -1) > 0,
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def seasonal_scale(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, season: int) -> np.ndarray:
+def seasonal_scale(values: np.ndarray, observed: np.ndarray, starts: np.ndarray, ends: np.ndarray, season: int) -> np.ndarray:
     """Returns the denominator of MASE: the mean absolute error of the seasonal naive forecast within known rows.
 
     Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006. As in the M4 competition the known rows are all
@@ -11,16 +11,20 @@ def seasonal_scale(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, sea
 
     Args:
         values: (rows, targets) raw units.
+        observed: (rows, targets), False where a value was filled in; such values and the differences from them do not count.
         starts, ends: (series,) first known row of each series, and the row after the last one.
         season: steps; 1 gives the plain naive forecast.
 
     Returns:
-        (series, targets) raw units; NaN where the error is 0 or no row has a season before it, which leaves the series out of MASE.
+        (series, targets) raw units; NaN where the error is 0 or no known row has a known one a season before it: the series is left
+        out of MASE.
     """
     out = np.full((len(starts), values.shape[1]), np.nan)
     for series, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if end - start > season:
-            out[series] = np.abs(values[start + season : end] - values[start : end - season]).mean(axis=0)
+            both = observed[start + season : end] & observed[start : end - season]
+            error = np.abs(values[start + season : end] - values[start : end - season])
+            out[series] = _mean(error, both, (0,))
     return np.where(out > 0, out, np.nan)
 
 

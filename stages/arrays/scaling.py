@@ -60,7 +60,7 @@ def fit(name: ScalerName, raw: np.ndarray, ranges: np.ndarray, per_series: bool,
 
     Args:
         name: `minmax`: training values lie in [0, 1]; `standard`: mean 0, standard deviation 1; `none`: unchanged.
-        raw: (rows, features) all rows.
+        raw: (rows, features) all rows; NaN counts for nothing.
         ranges: (series, 2) first training row of each series and the row after its last one; no other row is read.
         per_series: one scaler a series instead of one for all.
         log: whether it is fitted on the logarithm of the values, which must be positive.

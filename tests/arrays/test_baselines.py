@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 
 from stages.arrays import baselines
 from stages.arrays.windows import Windows, spans
-from stages.files import tables
+from stages.files import raw_tables
 from stages.files.examples import Examples
 from stages.kinds.forecasting import baseline, ingest
 from stages.scale_and_window import Parameters, prepare
@@ -89,7 +89,7 @@ def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> 
         }
     )  # fmt: skip
     files = [MIRROR / "m4" / name for name in ("Train/Hourly-train.csv", "Test/Hourly-test.csv")]
-    table, about = ingest.ingest([tables.read_raw(file, *ingest.columns_to_read(section)) for file in files], section)
+    table, about = ingest.ingest([raw_tables.read_raw(file, ingest.columns_to_read(section), section) for file in files], section)
     given: Examples = prepare(table, about, Parameters(per_series=True, lookback=24, horizon=48))
     methods = baseline.Parameters(season=24, methods=["last_value", "seasonal_naive", "naive2"])
     found, _ = baseline.baseline(given.arrays, given.about, methods)

@@ -48,7 +48,7 @@ def test_a_case_worked_by_hand() -> None:
 
 def test_the_scale_of_mase_is_the_seasonal_naive_error_of_known_rows() -> None:
     values = np.array([[1.0], [5], [2], [7], [100], [3], [3], [3], [3]])
-    found = metrics.seasonal_scale(values, np.array([0, 5]), np.array([4, 9]), season=2)
+    found = metrics.seasonal_scale(values, np.ones_like(values, bool), np.array([0, 5]), np.array([4, 9]), season=2)
     assert found[0, 0] == 1.5  # |2 - 1| and |7 - 5|; the row of 100 is not known
     assert math.isnan(found[1, 0])  # a constant series has no scale
 
@@ -106,7 +106,7 @@ def test_where_nothing_counts_there_is_no_score() -> None:
 def test_the_scale_of_mase_is_that_of_a_loop(seed: int, season: int, lengths: list[int]) -> None:
     values = np.random.default_rng(seed).integers(0, 3, (sum(lengths), 2)).astype(float)
     ends = np.cumsum(lengths)
-    found = metrics.seasonal_scale(values, ends - lengths, ends, season)
+    found = metrics.seasonal_scale(values, np.ones_like(values, bool), ends - lengths, ends, season)
     for series, (end, length) in enumerate(zip(ends, lengths, strict=True)):
         for target in range(2):
             own = values[end - length : end, target].tolist()

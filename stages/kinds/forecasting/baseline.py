@@ -50,7 +50,7 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
         )
     raw = _raw(arrays, about, scaler)
     first_test = arrays["spans"][2, :, 0]
-    scale = metrics.seasonal_scale(raw, np.asarray(arrays["starts"])[:-1], first_test, parameters.season)
+    scale = metrics.seasonal_scale(raw, arrays["observed"], np.asarray(arrays["starts"])[:-1], first_test, parameters.season)
     batch = test.future(indices)
     actual = scaler.inverse(batch["targets"], series, about["targets"])
     mask = batch["mask"]

@@ -1,6 +1,7 @@
 """The future after the last known row of each series."""
 
 import argparse
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.arrays import calendar, intervals, scaling, series
+from stages.arrays import calendar, grid, intervals, scaling, series, times
 from stages.errors import InputError
 from stages.kinds import Known, Prediction
 from stages.kinds.forecasting import ingest
 from stages.sections import Count, Section
+
+log = logging.getLogger("reprise")
 
 DRAWN = "forecast"
 
@@ -39,17 +42,52 @@ class Last:
         return {"inputs": {name: array[indices] for name, array in self.inputs.items()}, "mask": np.zeros(len(indices), np.float32)}
 
 
-def join(known: pd.DataFrame, parts: list[pd.DataFrame], parameters: ingest.Parameters, about: dict[str, Any]) -> pd.DataFrame:
-    """Returns newer raw rows as a tidy table of the input columns, behind those rows known from training that come before them."""
-    newer = ingest.newer(parts, parameters, about["frequency"])
-    if parameters.time is None:
-        return newer
-    names = ["series", "time", *parameters.input_columns]
-    known = known[known["series"].isin(newer["series"].unique())]
-    both = pd.concat([known[names].astype({"series": str}), newer[names].astype({"series": str})])
-    # Where both have a row, the newer one holds.
-    both = both.drop_duplicates(["series", "time"], keep="last")
-    return series.tidy(both, parameters.input_columns, about["frequency"], "error", parameters.gaps, None)[0]
+def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.DataFrame:
+    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's table that come before them.
+
+    Rows of the table that are later than a series' newer rows are left out, as if they were not known yet. Without a column of times the
+    newer rows are the steps after the table's last one.
+    """
+    about, layout = known.about, known.layout
+    layout = layout.naming(about["series"] if layout.layout == "columns" else [about["columns"][target] for target in about["targets"]])
+    columns = layout.input_columns
+    newer = ingest.newer(parts, layout, known.ingested)
+    names = newer["series"].unique()
+    unknown = [name for name in names if name not in about["series"]]
+    if unknown:
+        raise InputError(
+            f"column series: expected one of the {len(about['series'])} series of training, such as {about['series'][0]!r}, "
+            f"received {unknown[0]!r}"
+        )
+    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *(f"observed_{name}" for name in columns)]]
+    table = table.astype({"series": "str"}).reset_index(drop=True)
+    if layout.time is None:
+        newer["time"] += newer["series"].map(table.groupby("series")["time"].max() + 1)
+    # What was filled in is no row that is known: gaps that newer rows close are filled with their help.
+    table[columns] = table[columns].where(table[[f"observed_{name}" for name in columns]].to_numpy())
+    table = table[table["time"] <= table["series"].map(newer.groupby("series")["time"].max())]
+    both = pd.concat([table[["series", "time", *columns]], newer[["series", "time", *columns]]], ignore_index=True)
+    # Where both have a row, the newer one holds; rows of the newer file that are there twice are for `tidy`.
+    old = pd.Series(np.arange(len(both)) < len(table))
+    both = both[~(old & both.duplicated(["series", "time"], keep=False))]
+    both = series.tidy(both, columns, about["frequency"], layout.duplicates, layout.gaps, None)[0]
+    if layout.gaps != "zero":  # which says that there is nothing where there is no row
+        _tell_what_is_filled(both, columns, about["lookback"])
+    return both
+
+
+def _tell_what_is_filled(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
+    """Warns of values that were filled in among those that the network sees; raises `InputError` where these are most of them."""
+    for name, rows in table.groupby("series", sort=False, observed=True):
+        seen = rows.iloc[-lookback:]
+        filled = int((~seen[[f"observed_{column}" for column in columns]]).any(axis=1).sum())
+        if 2 * filled > lookback:
+            raise InputError(
+                f"series {name!r}: expected rows for most of the {lookback} steps before the forecast (the lookback), received "
+                f"{len(seen) - filled}, the others missing from {seen['time'].iloc[0]} on: give the rows between the task's table and these"
+            )
+        if filled:
+            log.warning("series %r: %d of the %d rows that the network sees were filled in, as ingest.gaps says", name, filled, len(seen))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +109,9 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
     table = known.table()
     try:
         if given.input is not None:
-            table = join(table, known.raw(given.input), known.layout, known.about)
+            table = join(table, known.raw(given.input), known)
         run = partial(training.predict, network)
-        found = forecast(table, known.about, known.examples.arrays, known.fitted["half_widths"], run)
+        found = forecast(table, known, run)
     except InputError as error:
         # Errors of reading name the file by themselves.
         where = "" if given.input is None or str(given.input) in str(error) else f"{given.input}: "
@@ -81,45 +119,40 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
     content = found.to_csv(index=False, float_format="%.7g", lineterminator="\n")
     if given.input is not None:
         return Prediction(asked=content)
+    table = table.assign(time=times.local(table["time"].to_numpy(), known.ingested["zone"], known.ingested["in_utc"]))
     title, rows = plot(table, found, parameters.history)
     return Prediction({"forecast.csv": content}, rows, f"{title}, forecast")
 
 
-def forecast(
-    table: pd.DataFrame, about: dict[str, Any], arrays: dict[str, np.ndarray], widths: np.ndarray, run: Callable[[Last], np.ndarray]
-) -> pd.DataFrame:
+def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray]) -> pd.DataFrame:
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
         table: `series`, `time` and the input columns.
-        about, arrays: the examples' (scaler, columns, lookback, horizon).
-        widths: (levels, horizon, targets) half widths of the intervals, in the scaler's units.
+        known: the examples (scaler, columns, lookback, horizon) and the half widths of the intervals, (levels, horizon, targets).
         run: the network: batches -> (series, horizon, targets), in the scaler's units.
 
     Returns:
         A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`, `upper_80`, `lower_95`, `upper_95`, in raw
         units.
     """
+    about, zone = known.about, (known.ingested["zone"], known.ingested["in_utc"])
     lookback, horizon = about["lookback"], about["horizon"]
     places = {name: index for index, name in enumerate(about["series"])}
-    scaler = scaling.of(arrays, about)
+    scaler = scaling.of(known.examples.arrays, about)
     inputs = [about["columns"][index] for index in about["inputs"]]
     windows, cycles, ids, names, futures = [], [], [], [], []
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in about["dropped_series"]:
             continue
-        if name not in places:
-            raise InputError(
-                f"column series: expected one of the {len(places)} series of training, such as {about['series'][0]!r}, received {name!r}"
-            )
         if len(rows) < lookback:
             raise InputError(
                 f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past"
             )
         rows = rows.iloc[-lookback:]
-        future = series.following(rows["time"].iloc[-1], about["frequency"], horizon)
+        future = grid.parse(about["frequency"]).following(rows["time"].iloc[-1], horizon)
         windows.append(rows[inputs].to_numpy(np.float64))
-        cycles.append(calendar.features(np.concatenate([rows["time"].to_numpy(), future]), about["calendar"]))
+        cycles.append(calendar.features(times.local(np.concatenate([rows["time"].to_numpy(), future]), *zone), about["calendar"]))
         ids.append(places[str(name)])
         names.append(name)
         futures.append(future)
@@ -127,14 +160,14 @@ def forecast(
     window = scaler.forward(np.stack(windows), index, about["inputs"]).astype(np.float32)
     scaled = run(Last({"window": window, "calendar": np.stack(cycles), "series": index}))
     out = {"mean": scaler.inverse(scaled, index, about["targets"])}
-    for level, width in zip(intervals.LEVELS, widths, strict=True):
+    for level, width in zip(intervals.LEVELS, known.fitted["half_widths"], strict=True):
         out[f"lower_{level}"] = scaler.inverse(scaled - width, index, about["targets"])
         out[f"upper_{level}"] = scaler.inverse(scaled + width, index, about["targets"])
     targets = [about["columns"][target] for target in about["targets"]]
     each = horizon * len(targets)
     return pd.DataFrame(
         {
-            "time": np.repeat(np.concatenate(futures), len(targets)),
+            "time": times.shown(np.repeat(np.concatenate(futures), len(targets)), *zone),
             "series": np.repeat(np.array(names, dtype=object), each),
             "target": np.tile(targets, len(names) * horizon),
             **{name: values.ravel() for name, values in out.items()},
@@ -147,5 +180,7 @@ def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str
     name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
     known = table[table["series"] == name].tail(history)
     coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(columns=["series", "target"])
+    if isinstance(coming["time"].dtype, pd.DatetimeTZDtype):
+        coming = coming.assign(time=coming["time"].dt.tz_localize(None))
     rows = pd.concat([pd.DataFrame({"time": known["time"], "actual": known[target]}), coming], ignore_index=True)
     return target if name == "all" else f"{target} of {name}", rows
