@@ -70,6 +70,7 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
             "shorten lookback or horizon, move ingest.split, or set scale_and_window.short_series to drop"
         )
     spans[:, short, 1] = spans[:, short, 0]
+    _check_targets(table[[f"observed_{name}" for name in ingested["targets"]]].to_numpy().any(axis=1), spans, section.horizon)
     raw = table[columns].to_numpy(np.float64)
     # What was filled in is seen, and counts nowhere.
     known = np.where(table[[f"observed_{name}" for name in columns]].to_numpy(), raw, np.nan)
@@ -112,6 +113,17 @@ def prepare(table: pd.DataFrame, ingested: dict[str, Any], section: Parameters) 
     }
     about["windows"] = {split: len(windows.of_split(arrays, about, split)) for split in SPLITS}
     return examples.Examples(arrays, about)
+
+
+def _check_targets(observed: np.ndarray, spans: np.ndarray, horizon: int) -> None:
+    """Raises `InputError` where the windows of a split have no target but filled-in ones: nothing could be learned from it, or scored."""
+    before = np.concatenate([[0], np.cumsum(observed)])
+    for split, (starts, stops) in zip(SPLITS, spans.transpose(0, 2, 1), strict=True):
+        there = stops > starts
+        if not (before[stops[there] + horizon - 1] > before[starts[there]]).any():
+            raise InputError(
+                f"expected a known target in the windows of {split}, received missing ones alone: move ingest.split or give more rows"
+            )
 
 
 def _boundaries(splits: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -57,10 +57,9 @@ def table(summary: dict[str, dict[str, Any]]) -> list[str]:
     lines = [f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} {'skill':>10}  best baseline"]
     for task, entry in summary.items():
         score, best = next(iter(entry)), entry["best_baseline"]
-        skill = "" if entry["skill"] is None else f"{entry['skill']:.4g}"
-        lines.append(
-            f"{task:<20} {score:<20} {entry['direction']:<7} {entry[score]:>10.4g} {entry[f'{best}_{score}']:>10.4g} {skill:>10}  {best}"
-        )
+        # A score that does not exist is null.
+        shown = ["" if value is None else f"{value:.4g}" for value in (entry[score], entry[f"{best}_{score}"], entry["skill"])]
+        lines.append(f"{task:<20} {score:<20} {entry['direction']:<7} {shown[0]:>10} {shown[1]:>10} {shown[2]:>10}  {best}")
     return lines
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages import baseline, check, command, fetch, ingest, scale_and_window
+from stages import baseline, check, command, fetch, ingest, kinds, scale_and_window, summarize
 from stages.files import examples
 
 Main = Callable[[list[str]], None]
@@ -258,3 +258,68 @@ def test_a_short_series_can_be_dropped_and_is_counted(folder: Path) -> None:
     about = examples.read(Path("data/examples/x")).about
     assert (about["series"], about["dropped_series"]) == (["a", "b"], ["b"])
     assert about["rows_fitted_on"] == 36
+
+
+PERIODIC = pd.DataFrame({"day": DAYS, "y": [float(day % 7) for day in range(len(DAYS))]})
+
+
+@pytest.mark.parametrize(
+    ("table", "section", "score", "message"),
+    [
+        (
+            PERIODIC,
+            {"season": 7},
+            "mase",
+            "evaluate.score: expected a score that exists, one of mae, .* received 'mase', which has no scale",
+        ),
+        (PERIODIC, {"season": 7, "methods": ["naive2"]}, "owa", "received 'owa', which has no scale"),
+        (PERIODIC, {"season": 7}, "owa", "received 'owa', which needs naive2"),
+    ],
+)
+def test_a_score_that_does_not_exist_is_one_error_before_training(
+    table: pd.DataFrame, section: dict[str, Any], score: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.to_csv("data/raw/x.csv", index=False)
+    content = changed("evaluate.score", score)
+    content["tasks"]["x"]["baseline"] = section
+    Path("params.yaml").write_text(json.dumps(content))
+    for stage in (ingest, scale_and_window):
+        stage.main(["x"])
+    assert re.search(message, error_of(baseline.main, ["x"], monkeypatch))
+
+
+def test_the_scores_that_exist_are_shown_beside_those_that_do_not(folder: Path) -> None:
+    PERIODIC.to_csv("data/raw/x.csv", index=False)
+    Path("params.yaml").write_text(json.dumps(changed("baseline", {"season": 7, "methods": ["last_value", "naive2"]})))
+    for stage in (ingest, scale_and_window, baseline):
+        stage.main(["x"])
+    given = examples.read(Path("data/examples/x"))
+    floors = json.loads(Path("data/baselines/x/scores.json").read_text())
+    assert floors["last_value"]["mase"] is None
+    part, arrays = kinds.part("forecasting", "evaluate"), examples.read(Path("data/baselines/x")).arrays
+    scores, _, _ = part.evaluate(
+        given.arrays, given.about, lambda windows: windows.future(np.arange(len(windows)))["targets"], floors, arrays, part.Parameters()
+    )
+    assert scores["model"]["mae"] == 0
+    assert np.isnan(scores["model"]["mase"])
+    assert np.isnan(scores["model"]["owa"])
+    entry = summarize.headline({**scores, "model": {**scores["model"], "mase": None}}, "mase", "lower")
+    assert "mase" in summarize.table({"x": entry})[1]
+
+
+def test_a_split_without_a_known_target_is_one_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    GOOD.assign(y=[None if row >= 50 and row != 59 else float(row) for row in range(60)]).to_csv("data/raw/x.csv", index=False)
+    content = changed("ingest.gaps", "interpolate")
+    content["tasks"]["x"]["ingest"]["split"] = {"train": 40, "validation": 10, "test": 9}
+    Path("params.yaml").write_text(json.dumps(content))
+    ingest.main(["x"])
+    assert "expected a known target in the windows of test" in error_of(scale_and_window.main, ["x"], monkeypatch)
+
+
+def test_three_hundred_columns_warn_of_nothing(folder: Path, recwarn: pytest.WarningsRecorder) -> None:
+    wide = pd.concat([GOOD[["day"]], pd.DataFrame({f"y{number}": GOOD["y"] + number for number in range(300)})], axis=1)
+    wide.to_csv("data/raw/x.csv", index=False)
+    Path("params.yaml").write_text(json.dumps(changed("ingest.targets", "all")))
+    for stage in (ingest, scale_and_window):
+        stage.main(["x"])
+    assert not list(recwarn)

@@ -1,5 +1,7 @@
 """Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask is 1."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -66,6 +68,19 @@ def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None)
     )
 
 
+def owa(entry: dict[str, Any], naive2: dict[str, Any]) -> float:
+    """Returns the mean of sMAPE and MASE relative to those of Naive2 (Makridakis et al., 2020); NaN where one of these is 0 or none."""
+    references = [naive2[score] for score in ("smape", "mase")]
+    if not all(np.isfinite(value) and value > 0 for value in map(number, references)):
+        return float("nan")
+    return sum(number(entry[score]) / number(reference) for score, reference in zip(("smape", "mase"), references, strict=True)) / 2
+
+
+def number(value: Any) -> float:
+    """Returns a score as it was computed or read from a file, where null stands for one that does not exist."""
+    return float("nan") if value is None else float(value)
+
+
 def skill(model: float | np.ndarray, baseline: float) -> float | None:
-    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the baseline makes no error at all."""
-    return None if baseline == 0 else float(1 - model / baseline)
+    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the baseline makes no error, or is none."""
+    return None if not baseline > 0 or not np.isfinite(model) else float(1 - model / baseline)

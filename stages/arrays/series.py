@@ -112,10 +112,11 @@ def tidy(
         values = values.copy()
         _fill(values, missing, starts, ends, times, columns, gaps)
     series = pd.Categorical.from_codes(np.repeat(np.arange(len(ids)), np.diff(starts)), categories=np.asarray(ids, dtype=object))
-    out = pd.DataFrame({"series": series, "time": times})
+    # In one go: pandas warns of tables that grow column by column.
+    content: dict[str, Any] = {"series": series, "time": times}
     for index, name in enumerate(columns):
-        out[name] = values[:, index]
-        out[f"observed_{name}"] = ~missing[:, index]
+        content |= {name: values[:, index], f"observed_{name}": ~missing[:, index]}
+    out = pd.DataFrame(content)
     counts["rows"], counts["series"] = len(out), len(ids)
     if split is not None:
         code = np.full(len(out), -1, np.int8)

@@ -183,5 +183,5 @@ def test_hostile_metadata_of_pandas_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_table_that_does_not_fit_into_memory_is_refused_before_it_is_read() -> None:
-    with pytest.raises(InputError, match="fits into the free memory"):
+    with pytest.raises(InputError, match="fits into half of the free memory"):
         raw_tables.check_memory(Path("x.parquet"), 10**13)

@@ -14,35 +14,47 @@ from stages.sections import Count, Positive, Section
 SEASONAL = ("seasonal_naive", "seasonal_drift", "naive2")
 
 
+Method = Literal["last_value", "drift", "seasonal_naive", "seasonal_drift", "ridge", "naive2", "theta"]
+
+
 class Parameters(Section):
-    """season: steps after which a series repeats, also for MASE; 1 is none. alphas: penalties of ridge to choose from."""
+    """How a forecast is made without a network.
+
+    season: steps after which a series repeats, also for MASE; 1 is none.
+    methods: null: `last_value`, `drift` and `ridge`, and `seasonal_naive` where there is a season.
+    alphas: penalties of ridge to choose from.
+    """
 
     season: Count = 1
-    methods: Annotated[
-        list[Literal["last_value", "drift", "seasonal_naive", "seasonal_drift", "ridge", "naive2", "theta"]], Field(min_length=1)
-    ] = ["last_value", "drift", "seasonal_naive", "ridge"]
+    methods: Annotated[list[Method], Field(min_length=1)] | None = None
     alphas: Annotated[list[Positive], Field(min_length=1)] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
 
     @model_validator(mode="after")
     def _season(self) -> "Parameters":
-        if self.season == 1 and set(SEASONAL) & set(self.methods):
-            raise ValueError(f"a `season` above 1 for {', '.join(sorted(set(SEASONAL) & set(self.methods)))}")
+        if self.season == 1 and set(SEASONAL) & set(self.all_methods):
+            raise ValueError(f"a `season` above 1 for {', '.join(sorted(set(SEASONAL) & set(self.all_methods)))}")
         return self
+
+    @property
+    def all_methods(self) -> list[str]:
+        if self.methods is not None:
+            return list(self.methods)
+        return ["last_value", "drift", *(["seasonal_naive"] if self.season > 1 else []), "ridge"]
 
 
 def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: Parameters) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Scores each method on the test windows.
 
     Returns:
-        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists `by_horizon`; and the array
-        `mase_scale` (series, targets), in raw units.
+        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists `by_horizon`, and `owa` where Naive2 is among
+        them; and the array `mase_scale` (series, targets), in raw units.
     """
     scaler = scaling.of(arrays, about)
     test = windows.of_split(arrays, about, "test")
     indices = np.arange(len(test))
     origins, series = test.locate(indices)
     starts = np.asarray(arrays["starts"])[:-1][series]
-    needed = parameters.season + ("seasonal_drift" in parameters.methods) if parameters.season > 1 else 1
+    needed = parameters.season + ("seasonal_drift" in parameters.all_methods) if parameters.season > 1 else 1
     if (origins - starts).min() < needed:
         raise InputError(
             f"baseline.season: expected at least {needed} rows before every test window, received {int((origins - starts).min())}: "
@@ -62,6 +74,8 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
             **metrics.scaled_errors(batch["targets"], forecast, mask),
             "by_horizon": metrics.scores(actual, restored, mask, scale[series], by_horizon=True),
         }
+    for entry in results.values() if "naive2" in results else ():
+        entry["owa"] = metrics.owa(entry, results["naive2"])
     return results, {"mase_scale": scale}
 
 
@@ -84,7 +98,7 @@ def _forecasts(
     """Yields each method's forecasts (windows, horizon, targets), in the scaler's units."""
     origins, series = test.locate(indices)
     starts = np.asarray(arrays["starts"])[:-1][series]
-    for method in parameters.methods:
+    for method in parameters.all_methods:
         if method in baselines.VECTORISED:
             yield method, baselines.VECTORISED[method](test, origins, starts, parameters.season)
         elif method == "ridge":

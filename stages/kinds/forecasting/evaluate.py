@@ -9,7 +9,6 @@ import pandas as pd
 from stages.arrays import intervals, metrics, scaling
 from stages.arrays.windows import Windows
 from stages.arrays.windows import of_split as batches
-from stages.errors import InputError
 from stages.kinds import Curve
 from stages.sections import Section
 
@@ -71,17 +70,14 @@ def evaluate(
 
     baseline = {name: {key: value for key, value in entry.items() if key != "by_horizon"} for name, entry in floors.items()}
     if "naive2" in baseline:
-        reference = baseline["naive2"]
-        for entry in (model, *baseline.values()):
-            entry["owa"] = (entry["smape"] / reference["smape"] + entry["mase"] / reference["mase"]) / 2
-    if parameters.score not in model:
-        raise InputError("evaluate.score: expected naive2 among baseline.methods for owa, received none")
-    best = min(baseline, key=lambda name: baseline[name][parameters.score])
+        model["owa"] = metrics.owa(model, baseline["naive2"])
+    of_baselines = {name: metrics.number(entry[parameters.score]) for name, entry in baseline.items()}
+    best = min(of_baselines, key=lambda name: np.nan_to_num(of_baselines[name], nan=np.inf))
     scores = {
         "model": model,
         "baseline": baseline,
         "best_baseline": best,
-        "skill": metrics.skill(model[parameters.score], baseline[best][parameters.score]),
+        "skill": metrics.skill(model[parameters.score], of_baselines[best]),
     }
     return scores, curves, {"half_widths": widths}
 
