@@ -11,7 +11,7 @@ from pathlib import Path
 from stages import command, kinds
 from stages.errors import InputError
 from stages.files import examples, models, parameters, pictures, readers, tables
-from stages.files.writing import read_json, write_text
+from stages.files.writing import expect_place, read_json, write_output, write_text
 from stages.networks import recurrent
 
 log = logging.getLogger("reprise")
@@ -36,6 +36,8 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
     ingest = kinds.part(parameters.kind(task), "ingest")
     section = parameters.section(task, "predict", part.Parameters)
     layout = parameters.section(task, "ingest", ingest.Parameters)
+    if given.output is not None:
+        expect_place(given.output)  # before the work
     trained = Path("data/models") / task / "model.keras"
     if not trained.exists():
         raise InputError(f"expected a trained model at {trained}, found none: run `dvc repro` or `dvc pull`")
@@ -61,7 +63,7 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         if given.output is None:
             sys.stdout.write(found.said)
         else:
-            write_text(given.output, found.asked)
+            write_output(given.output, found.asked)
         return
     for name, content in found.files.items():
         write_text(Path("data/predictions") / task / name, content)
