@@ -61,7 +61,7 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         raise InputError(f"task {task}: {error}") from None
     if found.asked is not None:
         if given.output is None:
-            sys.stdout.write(found.said)
+            sys.stdout.write(command.printable(found.said))
         else:
             write_output(given.output, found.asked)
         return

@@ -71,9 +71,7 @@ def expect_place(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: expected a path to a file, received a folder: add the name of a file")
     if not path.exists() and not target.parent.is_dir():
-        raise InputError(
-            f"{path}: expected a path in a folder that exists, found no folder {target.parent}: make it first"
-        )
+        raise InputError(f"{path}: expected a path in a folder that exists, found no folder {target.parent}: make it first")
     if path.is_file() and _is_protected(path):
         raise InputError(f"{path}: expected a file that can be written, received one that is write-protected: choose another path")
 
