@@ -13,7 +13,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 from stages.errors import InputError
@@ -80,7 +79,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 def _set_up_output() -> None:
     """Makes sure that there is a standard output, and that it takes what its encoding lacks, as an escape."""
     if sys.stdout is None:  # closed by who called
-        sys.stdout = Path(os.devnull).open("w")
+        sys.stdout = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
