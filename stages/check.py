@@ -8,9 +8,11 @@ from stages import command, kinds
 from stages.errors import InputError
 from stages.files import parameters, sources
 from stages.files.writing import write_text
-from stages.sections import Section
+from stages.sections import Key, Section, Seed
 
 TOP = ("seed", "sources", *dict.fromkeys(kinds.PREPARED_BY.values()), "tasks")
+# The file of the summary, in the folder where each task has one.
+RESERVED = "summary"
 SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
 
 
@@ -32,25 +34,37 @@ def check(content: dict[str, Any]) -> None:
             faults.append(str(error))
 
     faults += [f"{parameters.PATH}: {key} is not a known key; expected one of {', '.join(TOP)}" for key in content if key not in TOP]
-    attempt(content.get("seed"), int, "seed")
-    attempt(content.get("sources"), dict[str, dict[str, Any]], "sources")
-    for preparing in set(kinds.PREPARED_BY.values()):
-        attempt(content.get(preparing), list[str], preparing)
-    attempt(content.get("tasks"), dict[str, dict[str, Any]], "tasks")
+    faults += [f"{parameters.PATH}: {key} is missing" for key in TOP if key not in content]
     if faults:
         raise InputError("\n".join(faults))
+    attempt(content["seed"], Seed, "seed")
+    if content["sources"] is None:  # DVC runs over its entries, and takes nothing else
+        faults.append(f"{parameters.PATH}: sources: expected `sources: {{}}` where there are none, received nothing")
+    else:
+        attempt(content["sources"], dict[str, dict[str, Any]], "sources")
+    for preparing in set(kinds.PREPARED_BY.values()):
+        attempt(content[preparing], list[str], preparing)
+    attempt(content["tasks"], dict[str, dict[str, Any]], "tasks")
+    if faults:
+        raise InputError("\n".join(faults))
+    files: dict[Any, str] = {}
     for name, source in content["sources"].items():
+        attempt(name, Key, "sources")
         try:
             attempt(source, sources.model_of(source, f"{parameters.PATH}: sources.{name}"), f"sources.{name}")
         except InputError as error:
             faults.append(str(error))
+        other = files.setdefault(str(source.get("file")), name)
+        if other != name:
+            faults.append(f"{parameters.PATH}: sources.{name}.file: expected another name than that of sources.{other}, received the same")
     for name, entry in content["tasks"].items():
         faults += _faults_of_task(name, entry, content, attempt)
     for preparing in sorted(set(kinds.PREPARED_BY.values())):
         of_kinds = [kind for kind, stage in kinds.PREPARED_BY.items() if stage == preparing]
         for name in content[preparing]:
             kind = content["tasks"].get(name, {}).get("kind")
-            if name not in content["tasks"] or (kind in kinds.PREPARED_BY and kind not in of_kinds):
+            known = isinstance(kind, str) and kind in kinds.PREPARED_BY
+            if name not in content["tasks"] or (known and kind not in of_kinds):
                 expected = f"names of tasks of the kind {' or '.join(of_kinds)}"
                 faults.append(f"{parameters.PATH}: {preparing}: expected {expected}, received {name!r}")
     if faults:
@@ -58,11 +72,12 @@ def check(content: dict[str, Any]) -> None:
 
 
 def _faults_of_task(name: str, entry: dict[str, Any], content: dict[str, Any], attempt: Any) -> list[str]:
-    faults = []
-    if not name.isidentifier():
-        faults.append(f"{parameters.PATH}: tasks: expected a name of letters, digits and _, received {name!r}")
+    faults: list[str] = []
+    attempt(name, Key, "tasks")
+    if name == RESERVED:
+        faults.append(f"{parameters.PATH}: tasks: expected another name than {RESERVED!r}, which is that of the summary of all tasks")
     kind = entry.get("kind")
-    if kind not in kinds.PREPARED_BY:
+    if not isinstance(kind, str) or kind not in kinds.PREPARED_BY:
         return [*faults, f"{parameters.PATH}: tasks.{name}.kind: expected one of {', '.join(kinds.PREPARED_BY)}, received {kind!r}"]
     preparing = kinds.PREPARED_BY[kind]
     if name not in content[preparing]:
@@ -76,10 +91,21 @@ def _faults_of_task(name: str, entry: dict[str, Any], content: dict[str, Any], a
     ]
     for stage, model in models.items():
         if stage not in entry:
-            faults.append(f"{parameters.PATH}: tasks.{name}.{stage} is missing; `{stage}: {{}}` takes all defaults")
+            faults.append(_missing(model, f"tasks.{name}.{stage}", stage))
         else:
             attempt(entry[stage], model, f"tasks.{name}.{stage}")
     return faults
+
+
+def _missing(model: type[Section], where: str, stage: str) -> str:
+    needed = [key for key, field in model.model_fields.items() if field.is_required()]
+    try:
+        parameters.validated({}, model, where)
+    except InputError as error:
+        advice = f"it needs at least {', '.join(needed)}" if needed else str(error).removeprefix(f"{parameters.PATH}: {where}: ")
+    else:
+        advice = f"`{stage}: {{}}` takes all defaults"
+    return f"{parameters.PATH}: {where} is missing; {advice}"
 
 
 if __name__ == "__main__":

@@ -12,10 +12,6 @@ from stages.sections import Name, Section
 RawPath = Annotated[str, Field(pattern=r"^data/raw(/[^/.][^/]*)+$")]
 
 
-# A file of such a folder.
-PartName = Annotated[str, Field(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
-
-
 class FileFormat(Section):
     """How a raw file is written, where that is not found from the file itself.
 

@@ -6,6 +6,7 @@ What can be asked of a trained model on the command line, without retraining, is
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages import command, kinds
@@ -50,7 +51,7 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         table=lambda: tables.read(Path("data/ingested") / task / "table.parquet"),
         raw=lambda path: readers.READERS[ingest.READS](path, None, ingest.columns_to_read(layout, newer=True), layout),
         text=lambda name: (prepared / name).read_text(encoding="utf-8"),
-        checked=lambda value, model: parameters.validated(value, model, f"tasks.{task}.predict"),
+        checked=lambda value, model: parameters.checked(value, model, lambda keys: _option(keys, given)),
     )
     network = models.read(trained)
     if read_json(trained.with_name("about.json"))["fast"]:
@@ -71,6 +72,14 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
     tables.write_csv(plots / "prediction.csv", found.rows)
     DRAWINGS[part.DRAWN](plots / "prediction.png", found.rows, f"{task}: {found.title}")
     log.info("%s: %s", task, found.title)
+
+
+def _option(keys: Sequence[str], given: argparse.Namespace) -> str:
+    """Returns the option of the command line that gave a parameter; one that can be repeated is called after one of its values."""
+    if not keys:
+        return "the command line"
+    name = keys[0] if hasattr(given, keys[0]) else keys[0].removesuffix("s")
+    return f"--{name.replace('_', '-')}"
 
 
 if __name__ == "__main__":

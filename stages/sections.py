@@ -1,8 +1,9 @@
 """The base of all parameter sections: a section is a pydantic model that stands beside the code that reads it."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -11,7 +12,30 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-Count = Annotated[int, Field(ge=1)]
+def written(pattern: str, expected: str) -> AfterValidator:
+    """Returns the check that a text is written as a pattern says; `expected` says it in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(expected)
+        return value
+
+    return AfterValidator(check)
+
+
+def _inside(path: str) -> str:
+    if not path.isprintable() or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError("a path that stays in its folder, such as part.csv or 2020/part.csv")
+    return path
+
+
+# More than any machine counts to here, and far from where integers overflow.
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(min_length=1)]
+# NumPy takes seeds of 32 bits, and members of an ensemble count on from it.
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+# DVC puts keys into commands of the shell, and into paths.
+Key = Annotated[str, written(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a name of up to 100 ASCII letters, digits and _, not starting with a digit")]
+InnerPath = Annotated[str, AfterValidator(_inside)]

@@ -226,7 +226,7 @@ def test_all_faults_are_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPat
         ("seed: 1\nseed: 2\n", "duplicate key"),
         ("- seed\n", "expected keys such as seed and tasks at the top, received list"),
         ("", "received NoneType"),
-        ("seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "tasks: expected a valid dictionary, received 3"),
+        ("seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "tasks: expected keys with values, received 3"),
         ("tasks: {}\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "seed"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.kinds import PREPARED_BY
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SMALL, Run, copy_project
 
 PIPELINES = [ROOT, ROOT / "benchmarks"]
 
@@ -42,3 +42,28 @@ def test_imports_point_one_way(package: str) -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stages."):
                 imported = node.module.split(".")[1]
                 assert imported in ALLOWED[package] | {"errors", "formats", "sections"}, f"{path} imports {node.module}"
+
+
+@pytest.mark.parametrize("root", PIPELINES, ids=lambda root: root.name)
+def test_no_stage_of_a_task_runs_before_all_parameters_are_checked(root: Path) -> None:
+    """Names become parts of commands; and DVC, which runs stages in any order that their files allow, says of a missing file no more."""
+    for name, stage in YAML(typ="safe").load(root / "dvc.yaml")["stages"].items():
+        assert "foreach" not in stage or "data/checked.txt" in stage["do"]["deps"], name
+
+
+HOSTILE = {
+    "a task that is not in its list": ("scale_and_window: [small, own]", "scale_and_window: [own]", "expected 'small' in this list"),
+    "a source's name that is a command": ("  hourly:", "  'hourly; touch made':", "expected a name of up to 100 ASCII letters"),
+    "a source's name that is run in quotes": ("  hourly:", "  '$(touch made)':", "expected a name of up to 100 ASCII letters"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_wrong_name_stops_a_run_before_any_command(case: str, tmp_path: Path, run: Run) -> None:
+    old, new, message = HOSTILE[case]
+    project = copy_project(tmp_path / "project", run, SMALL.replace(old, new))
+    for seed in ("1", "2"):  # the order of stages that do not depend on each other is that of a set
+        done = run(project, "dvc", "repro", "predict@small", ok=False, PYTHONHASHSEED=seed)
+        assert done.returncode != 0
+        assert message in done.stderr
+    assert not (project / "made").exists()

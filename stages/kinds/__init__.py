@@ -24,6 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stages.errors import InputError
+
 # The table of kinds: the stage that turns the ingested table of a kind into examples.
 PREPARED_BY = {"forecasting": "scale_and_window", "language_modelling": "tokenize_text"}
 
@@ -80,4 +82,6 @@ class Prediction:
 
 def part(kind: str, stage: str) -> ModuleType:
     """Returns the module of `kind` that serves `stage`. It is imported only now, so a stage pays for nothing else."""
+    if kind not in PREPARED_BY:
+        raise InputError(f"params.yaml: expected one of the kinds {', '.join(PREPARED_BY)}, received {kind!r}")
     return import_module(f"stages.kinds.{kind}.{stage}")

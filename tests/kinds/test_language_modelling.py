@@ -311,8 +311,8 @@ def test_what_can_be_asked_on_the_command_line(trained: Path, monkeypatch: pytes
         (["--prompt", "zebra quagga"], "expected at least one token that training saw"),
         (["--prompt", "the " * 50], "expected at most 20 tokens, received 50"),
         (["--prompt", "  "], "expected a prompt with at least one token"),
-        (["--prompt", "the", "--top-p", "0"], "top_p: expected greater than 0"),
-        (["--prompt", "the", "--temperature", "-1"], "temperature: expected greater than or equal to 0"),
+        (["--prompt", "the", "--top-p", "0"], "task x: --top-p: expected greater than 0"),
+        (["--prompt", "the", "--temperature", "-1"], "task x: --temperature: expected greater than or equal to 0"),
     ],
 )
 def test_prompts_that_are_wrong_are_one_error(arguments: list[str], message: str, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

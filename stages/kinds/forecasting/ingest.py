@@ -13,8 +13,8 @@ from stages.arrays import grid, series, times
 from stages.arrays.numbers import sentinels, to_numbers
 from stages.arrays.splits import ByDate, Split
 from stages.errors import InputError
-from stages.formats import NumberFormat, PartName, Wanted
-from stages.sections import Name
+from stages.formats import NumberFormat, Wanted
+from stages.sections import InnerPath, Name
 
 log = logging.getLogger("reprise")
 
@@ -37,7 +37,7 @@ class Parameters(NumberFormat):
     frequency: the step between times, as `stages.arrays.grid` says; null: found out. 1: times are whole numbers.
     """
 
-    parts: Annotated[list[PartName], Field(min_length=1)] | None = None
+    parts: Annotated[list[InnerPath], Field(min_length=1)] | None = None
     layout: Literal["table", "columns", "rows"] = "table"
     time: Name | None = None
     time_format: Name | None = None

@@ -9,8 +9,8 @@ import pandas as pd
 
 from stages.arrays.splits import SPLITS, ByCount, ByFraction
 from stages.errors import InputError
-from stages.formats import FileFormat, PartName, Wanted
-from stages.sections import Name, Section
+from stages.formats import FileFormat, Wanted
+from stages.sections import InnerPath, Name, Section
 
 READS = "texts"
 
@@ -18,9 +18,9 @@ READS = "texts"
 class ByFile(Section):
     """Each split is a file of the folder."""
 
-    train: PartName
-    validation: PartName
-    test: PartName
+    train: InnerPath
+    validation: InnerPath
+    test: InnerPath
 
 
 class Parameters(FileFormat):
