@@ -3,14 +3,17 @@
 import hashlib
 import json
 import logging
+import re
 import shutil
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stages.errors import InputError
 from stages.files.writing import read_json, sha256_of, whole, write_json, write_text
 
 log = logging.getLogger("reprise")
@@ -20,8 +23,8 @@ KEPT = 2
 class Checkpoints:
     """The last two checkpoints of one training, in a folder of its own.
 
-    A checkpoint is `NUMBER.npz` and, written after it, `NUMBER.json` with its sha256: one without the other, or one whose sum differs,
-    is damaged, and the one before it is used.
+    A checkpoint is `NUMBER.npz` and, written after it, `NUMBER.json` with its sha256: one without the other, one whose sum differs or that
+    is of another network is damaged, and the one before it is used. Whatever else is in their place is removed.
     """
 
     def __init__(self, folder: Path, seconds: float | None) -> None:
@@ -35,38 +38,76 @@ class Checkpoints:
     def save(self, arrays: dict[str, np.ndarray]) -> None:
         if self.seconds is None:
             return
+        self._make_place()
         for path in self.folder.glob(".*.part.*"):
-            path.unlink()  # of a process that was killed while it wrote
+            _remove(path)  # of a process that was killed while it wrote
         numbers = self._numbers()
-        path = self.folder / f"{max(numbers, default=0) + 1:08d}.npz"
+        path = self._path(max(numbers, default=0) + 1)
         with whole(path) as part:
             np.savez(part, **arrays)  # type: ignore[arg-type]
             sha256 = sha256_of(part)
+        _remove(path.with_suffix(".json"))
         write_json(path.with_suffix(".json"), {"sha256": sha256})
         for number in sorted(numbers)[: 1 - KEPT]:
-            self._remove(number)
+            self._forget(number)
         self._last = time.monotonic()
 
-    def latest(self) -> dict[str, np.ndarray] | None:
-        """Returns the arrays of the newest checkpoint that is whole."""
-        for number in sorted(self._numbers(), reverse=True) if self.seconds is not None else []:
-            path = self.folder / f"{number:08d}.npz"
+    def latest(self, fits: Callable[[dict[str, np.ndarray]], bool] = lambda _: True) -> dict[str, np.ndarray] | None:
+        """Returns the arrays of the newest checkpoint that is whole and `fits`."""
+        if self.seconds is None:
+            return None
+        self._make_place()
+        numbers = sorted(self._numbers(), reverse=True)
+        for number in numbers:
             try:
-                if read_json(path.with_suffix(".json"))["sha256"] == sha256_of(path):
-                    with np.load(path, allow_pickle=False) as arrays:
-                        return dict(arrays)
-            except (OSError, ValueError, KeyError):
-                pass
-            log.warning("the checkpoint %s is damaged: the one before it is used", path)
-            self._remove(number)
+                arrays = _read(self._path(number))
+                if fits(arrays):
+                    return arrays
+                reason = "it is of another network"
+            except Exception as error:  # whatever stands there, training can begin without it
+                reason = str(error)
+            log.warning("the checkpoint %s is damaged: the one before it is used (%s)", self._path(number), reason)
+            self._forget(number)
+        if numbers:
+            log.warning("no checkpoint in %s is whole: training starts afresh", self.folder)
         return None
 
-    def _numbers(self) -> list[int]:
-        return [int(path.stem) for path in self.folder.glob("[0-9]*.npz")]
+    def _make_place(self) -> None:
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            _remove(self.folder)
 
-    def _remove(self, number: int) -> None:
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:08d}.npz"
+
+    def _numbers(self) -> list[int]:
+        names = [path.stem for path in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", path.stem)]
+        return [int(name) for name in names if name == f"{int(name):08d}"]
+
+    def _forget(self, number: int) -> None:
         for ending in (".json", ".npz"):
-            (self.folder / f"{number:08d}{ending}").unlink(missing_ok=True)
+            _remove(self._path(number).with_suffix(ending))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of a checkpoint. Raises an error of any type if it is damaged."""
+    about = path.with_suffix(".json")
+    if not (path.is_file() and about.is_file()):
+        raise ValueError("expected two files, found none or something else")
+    if read_json(about).get("sha256") != sha256_of(path):
+        raise ValueError("its sum differs")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, a link or a folder, if that is allowed: what stays is found damaged again."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s could not be removed: %s", path, error)
 
 
 def key_of(examples: Path, parameters: dict[str, Any]) -> str:
@@ -91,17 +132,23 @@ def begin(folder: Path, key: str) -> Path:
     Its own are removed as well if it was finished and DVC has written `dvc.lock` since: who runs it again wants it done again. Until
     then they are kept, as DVC may be killed before it has the model.
     """
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise InputError(f"expected a folder {folder.parent}, for checkpoints, found something else of this name: move it away")
     own, lock = folder / key, Path("dvc.lock")
+    if folder.is_symlink() or not folder.is_dir():
+        _remove(folder)
     recorded = _done(own).exists() and lock.exists() and lock.stat().st_mtime_ns > _done(own).stat().st_mtime_ns
     for path in folder.glob("*"):
-        if path != own or recorded:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path != own or recorded or not path.is_dir():
+            _remove(path)
     return own
 
 
 def finish(own: Path) -> None:
     """Notes that the training whose checkpoints are in `own` is done, and its model written."""
-    if own.exists():
+    if own.is_dir():
+        if _done(own).is_dir():
+            _remove(_done(own))
         write_text(_done(own), "")
 
 

@@ -54,7 +54,7 @@ class Checkpoints(Protocol):
 
     def save(self, arrays: dict[str, np.ndarray]) -> None: ...
 
-    def latest(self) -> dict[str, np.ndarray] | None: ...
+    def latest(self, fits: Callable[[dict[str, np.ndarray]], bool]) -> dict[str, np.ndarray] | None: ...
 
 
 @dataclass
@@ -105,6 +105,17 @@ class _Progress:
             **{f"best_{index}": weights for index, weights in enumerate(self.best_weights)},
             **{f"state_{index}": part.numpy() for index, part in enumerate(self.state)},
         }
+
+    def fits(self, arrays: dict[str, np.ndarray], epochs: int, calls: int) -> bool:
+        """Whether `arrays` are of a training of this network for `epochs`, of `calls` of the loop each."""
+        own = self.arrays()
+        shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+        done = len(arrays["epochs"]) if "epochs" in arrays else 0
+        if shapes != {name: (array.dtype, (done, 2) if name == "epochs" else array.shape) for name, array in own.items()}:
+            return False
+        epoch, call, best, steps = arrays["position"].tolist()
+        ended = epoch == epochs + 1 and 0 < done <= epochs
+        return (ended or epoch == done + 1 <= epochs) and 0 <= call < calls and 0 <= best <= done and steps >= 0
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         self.epoch, self.call, self.history.best_epoch, self.history.steps = arrays["position"].tolist()
@@ -162,7 +173,8 @@ def fit(
     step = training_steps(network, loss, optimizer, average, parameters.average)
     measure = _measuring(network, loss)
     at = _Progress(network, optimizer, average, batch_size)
-    if checkpoints is not None and (saved := checkpoints.latest()) is not None:
+    calls = -(-steps_per_epoch // parameters.steps_per_call)
+    if checkpoints is not None and (saved := checkpoints.latest(lambda found: at.fits(found, parameters.epochs, calls))) is not None:
         at.restore(saved)
         log.info("training goes on after step %d of %d", at.history.steps, parameters.epochs * steps_per_epoch)
     history = at.history

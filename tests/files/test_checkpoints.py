@@ -1,6 +1,10 @@
 """Checkpoints on disk: the newest whole one counts, whatever happened to the others."""
 
+import hashlib
+import io
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +45,48 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGES = {
+def replaced(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "file").write_text("x")
+
+
+def summed(folder: Path, content: bytes) -> None:
+    (folder / "00000002.npz").write_bytes(content)
+    (folder / "00000002.json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
+
+
+def of_one_array() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
+def archive(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "a flipped bit": lambda folder: flip(folder / "00000002.npz"),
     "half a file": lambda folder: (folder / "00000002.npz").write_bytes((folder / "00000002.npz").read_bytes()[:100]),
     "an empty file": lambda folder: (folder / "00000002.npz").write_bytes(b""),
     "killed before the sum": lambda folder: (folder / "00000002.json").unlink(),
     "a broken sum": lambda folder: (folder / "00000002.json").write_text("{"),
+    "no file": lambda folder: (folder / "00000002.npz").unlink(),
+    "a folder in its place": lambda folder: replaced(folder / "00000002.npz"),
+    "a folder in place of the sum": lambda folder: replaced(folder / "00000002.json"),
+    "a pipe in its place": lambda folder: ((folder / "00000002.npz").unlink(), os.mkfifo(folder / "00000002.npz")),
+    "a link to nothing": lambda folder: ((folder / "00000002.npz").unlink(), (folder / "00000002.npz").symlink_to("none")),
+    "a sum that is a list": lambda folder: (folder / "00000002.json").write_text("[1]"),
+    "a sum that is null": lambda folder: (folder / "00000002.json").write_text("null"),
+    "a sum that is no text": lambda folder: (folder / "00000002.json").write_bytes(b"\xff"),
+    "no arrays, with their sum": lambda folder: summed(folder, b"PK\x05\x06" + bytes(18) + b"x"),
+    "no archive, with its sum": lambda folder: summed(folder, b"\x93NUMPY"),
+    "one array, with its sum": lambda folder: summed(folder, of_one_array()),
+    "an object, with its sum": lambda folder: summed(folder, archive(b=np.array([{}], dtype=object))),
+    "arrays of another network, with their sum": lambda folder: summed(folder, archive(other=np.zeros(3))),
     "another sum": lambda folder: (folder / "00000002.json").write_text('{"sha256": "0"}'),
 }
 
@@ -57,10 +97,60 @@ def test_a_damaged_checkpoint_is_found_and_the_one_before_it_used(damage: str, t
     store.save(arrays(1))
     store.save(arrays(2))
     DAMAGES[damage](tmp_path)
-    assert number_of(store.latest()) == 1
-    assert "00000002.npz is damaged: the one before it is used" in caplog.text
+    assert number_of(store.latest(lambda found: "b" in found)) == 1
+    if damage != "no file":
+        assert "npz is damaged: the one before it is used" in caplog.text
     store.save(arrays(3))
     assert number_of(store.latest()) == 3
+
+
+def test_what_is_no_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    store = Checkpoints(tmp_path, 0)
+    store.save(arrays(1))
+    for name in ("00000003 (copy).npz", "3.npz", "x.npz", "notes"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "00000004 (copy).npz").mkdir()
+    assert number_of(store.latest()) == 1
+    store.save(arrays(2))
+    assert number_of(store.latest()) == 2
+
+
+def test_without_a_whole_checkpoint_training_starts_afresh_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Checkpoints(tmp_path, 0)
+    store.save(arrays(1))
+    flip(tmp_path / "00000001.npz")
+    assert store.latest() is None
+    assert "no checkpoint in " in caplog.text
+    assert "training starts afresh" in caplog.text
+
+
+PLACES: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: path.write_text("x"),
+    "a link to nothing": lambda path: path.symlink_to("none"),
+    "a link to a file": lambda path: path.symlink_to("/dev/null"),
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("place", ["saved", "saved/key", "saved/key/member_1", "saved/key/done"])
+@pytest.mark.parametrize("what", [*PLACES, "a folder"])
+def test_whatever_stands_in_the_place_of_the_checkpoints_they_are_written(what: str, place: str, tmp_path: Path) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    PLACES.get(what, Path.mkdir)(tmp_path / place)
+    own = checkpoints.begin(tmp_path / "saved", "key")
+    store = Checkpoints(own / "member_1", 0)
+    assert store.latest() is None
+    store.save(arrays(1))
+    assert number_of(store.latest()) == 1
+    checkpoints.finish(own)
+    assert (own / "done").is_file()
+
+
+def test_a_file_in_the_place_of_all_checkpoints_is_one_line_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("mine")
+    with pytest.raises(InputError, match="found something else of this name: move it away"):
+        checkpoints.begin(tmp_path / "checkpoints/x", "key")
+    assert (tmp_path / "checkpoints").read_text() == "mine"
 
 
 def test_a_checkpoint_that_cannot_be_written_is_one_clear_error_and_the_one_before_it_stays(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The training loop against plain loops."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -228,8 +229,8 @@ class Memory:
         if len(self.saved) == self.dies:
             raise Killed
 
-    def latest(self) -> dict[str, np.ndarray] | None:
-        return self.saved[-1] if self.saved else None
+    def latest(self, fits: Callable[[dict[str, np.ndarray]], bool]) -> dict[str, np.ndarray] | None:
+        return next((arrays for arrays in reversed(self.saved) if fits(arrays)), None)
 
 
 class Streams:
@@ -308,6 +309,34 @@ def test_patience_counts_on_after_a_kill(dies: int) -> None:
     assert 3 < len(expected.epochs) < 50
     with pytest.raises(Killed):
         training.fit(dropping(), squared, source, source, parameters, 4, store)
+    resumed = dropping()
+    assert training.fit(resumed, squared, source, source, parameters, 4, store).epochs == expected.epochs
+    np.testing.assert_array_equal(resumed.get_weights()[0], whole.get_weights()[0])
+
+
+FOREIGN: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
+    "nothing": lambda saved: {},
+    "an array is missing": lambda saved: {name: array for name, array in saved.items() if name != "variable_1"},
+    "an array more": lambda saved: {**saved, "x": np.zeros(3)},
+    "another shape": lambda saved: {**saved, "variable_0": np.zeros((3, 3), np.float32)},
+    "a scalar": lambda saved: {**saved, "position": np.array(3)},
+    "another type": lambda saved: {**saved, "best_0": saved["best_0"].astype(np.float64)},
+    "epochs of another shape": lambda saved: {**saved, "epochs": np.zeros(3)},
+    "a place behind the epoch": lambda saved: {**saved, "position": saved["position"] + [0, 1000, 0, 0]},
+    "an epoch that was not reached": lambda saved: {**saved, "position": saved["position"] + [1, 0, 0, 0]},
+    "an epoch below 1": lambda saved: {**saved, "position": saved["position"] * [-1, 1, 1, 1]},
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_arrays_of_another_training_are_not_gone_on_from(case: str) -> None:
+    parameters = Training(epochs=4, batch_size=3, steps_per_call=1, learning_rate=0.05, average=0.8)
+    source, store, whole = Wide(11), Memory(6), dropping()
+    expected = training.fit(whole, squared, source, source, parameters, 4)
+    with pytest.raises(Killed):
+        training.fit(dropping(), squared, source, source, parameters, 4, store)
+    store.dies = None
+    store.saved[-1] = FOREIGN[case](store.saved[-1])
     resumed = dropping()
     assert training.fit(resumed, squared, source, source, parameters, 4, store).epochs == expected.epochs
     np.testing.assert_array_equal(resumed.get_weights()[0], whole.get_weights()[0])
