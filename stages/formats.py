@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.sections import Name, Section
+from stages.sections import InnerPath, Name, Section, written
 
-# A file or folder below data/raw; no part of its path is `.`, `..` or hidden.
-RawPath = Annotated[str, Field(pattern=r"^data/raw(/[^/.][^/]*)+$")]
+# A file or folder below data/raw.
+RawPath = Annotated[
+    InnerPath, written(r"data/raw(/[^/.][^/]*)+", "a path below data/raw/, such as data/raw/sales.csv, of which no part starts with a dot")
+]
 
 
 class FileFormat(Section):

@@ -37,7 +37,7 @@ class Parameters(Section):
     lookback: Count
     horizon: Count
     stride: Count = 1
-    calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=20)] = []
+    calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=100)] = []
     short_series: Literal["error", "drop"] = "error"
 
 
