@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,6 +62,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         _set_up_output()
         _set_up_logging()
+        if time.gmtime().tm_year < 1980:  # archives hold no earlier date, so that a model would be lost after its training
+            raise InputError(f"expected a clock that is set, received the year {time.gmtime().tm_year}: set the date of this machine")
         main(sys.argv[1:])
         sys.stdout.flush()
     except SystemExit:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def test_an_array_that_is_too_large_for_the_memory_is_one_line() -> None:
 def test_an_unknown_level_of_the_log_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "loud")
     assert ended(lambda _: None) == "error: the variable LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR, received 'LOUD'"
+
+
+def test_a_clock_that_is_not_set_is_one_line_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.gmtime", lambda: time.struct_time((1970, 1, 1, 0, 0, 0, 3, 1, 0)))
+    message = "error: expected a clock that is set, received the year 1970: set the date of this machine"
+    assert ended(failing(KeyError("work"))) == message
 
 
 def test_what_steers_a_terminal_is_escaped_in_messages_and_in_the_log() -> None:

@@ -38,8 +38,17 @@ def test_no_code_unpickles_or_runs_what_it_reads() -> None:
 def test_a_model_that_brings_code_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     models.write(tmp_path / "model.keras", keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)))
-    with pytest.raises(ValueError, match="unsafe"):
+    with pytest.raises(InputError, match=r"expected a Keras model .* received one that is refused: .*Lambda") as error:
         models.read(tmp_path / "model.keras")
+    assert "safe_mode" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"PK\x03\x04", b"PK\x05\x06" + bytes(18)])
+def test_a_model_that_is_none_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.keras: expected a Keras model .*`dvc repro` makes it again") as error:
+        models.read(tmp_path / "model.keras")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:

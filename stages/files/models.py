@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from stages.files.writing import whole
+from stages.errors import InputError
+from stages.files.writing import RESTORE, whole
 
 
 def write(path: Path, model: Any) -> None:
@@ -30,10 +31,19 @@ def write(path: Path, model: Any) -> None:
 
 
 def read(path: Path) -> Any:
-    """Loads a model in Keras's safe mode, which runs no code of the file's."""
+    """Loads a model in Keras's safe mode, which runs no code of the file's. Raises `InputError` for a file that it refuses."""
     import keras
 
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        reason: Exception = error
+    except Exception as error:  # what a file holds may be anything, and so are the errors
+        reason = error
+    said = " ".join(str(reason).split()).split(". ")[0][:200]  # what follows is advice for who writes code
+    raise InputError(f"{path}: expected a Keras model as training writes it, received one that is refused: {said}. {RESTORE}") from None
 
 
 def _fixed_date(metadata: bytes) -> bytes:

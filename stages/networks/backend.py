@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# A user's own settings change nothing: with another type or epsilon the same parameters would train another network. Keras finds no
+# `keras.json` here, and writes none into anybody's home.
+os.environ["KERAS_HOME"] = os.devnull
+os.environ["KERAS_BACKEND"] = "tensorflow"
+for _variable in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+    os.environ.pop(_variable, None)
 # TensorFlow reads these when it is imported.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Off by default on CPUs without AVX512-VNNI, where it makes the recurrent matrix products up to twice as fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -36,6 +41,12 @@ with _silenced():
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+
+# Where Keras was imported before, as in a notebook
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
+keras.config.set_dtype_policy("float32")
 
 # TensorFlow takes layers of different shapes for a function that is traced again and again.
 tf.get_logger().setLevel("ERROR")
