@@ -63,8 +63,10 @@ class Fixed:
 
     def count(self, times: Any) -> tuple[np.ndarray, np.ndarray]:
         values = np.asarray(times, "datetime64[ns]")
-        steps, rest = np.divmod(values - values.min(), self.size)
-        off = rest != np.timedelta64(0)
+        # Without a sign, as 64 bits with one hold no more than 292 years of nanoseconds.
+        since = values.view(np.uint64) - values.min().view(np.uint64)
+        steps, rest = np.divmod(since, self.size.view(np.uint64))
+        steps, off = steps.astype(np.int64), rest != 0
         return steps, off if self.weekday is None else off | (pd.DatetimeIndex(values).day_of_week.to_numpy() != self.weekday)
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:

@@ -52,16 +52,18 @@ def sentinels(values: np.ndarray) -> dict[str, int]:
     """
     known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     found: dict[str, int] = {}
-    for place in (0, -1):
-        while len(known) > 1:
-            rest = known[1:] if place == 0 else known[:-1]
-            apart = abs(known[place] - rest[place]) > max(np.ptp(rest), 1e-9 * abs(known[place]))
-            code = np.isclose(known[place], _CODES, rtol=1e-6, atol=0).any() or abs(known[place]) >= _LARGEST
-            if not (apart and code):
-                break
-            found[f"{known[place]:.15g}"] = int(counts[place])
-            known, counts = (rest, counts[1:]) if place == 0 else (rest, counts[:-1])
+    while len(known) > 1:
+        place = next((place for place in (-1, 0) if _is_sentinel(known[place], known[1:] if place == 0 else known[:-1])), None)
+        if place is None:
+            break
+        found[f"{known[place]:.15g}"] = int(counts[place])
+        known, counts = np.delete(known, place), np.delete(counts, place)
     return found
+
+
+def _is_sentinel(value: float, rest: np.ndarray) -> bool:
+    apart = np.abs(rest - value).min() > max(np.ptp(rest), 1e-9 * abs(value))
+    return bool(apart and (np.isclose(value, _CODES, rtol=1e-6, atol=0).any() or abs(value) >= _LARGEST))
 
 
 def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> np.ndarray:

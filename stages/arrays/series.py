@@ -158,7 +158,7 @@ def _on_whole_grid(
         at = int(np.argmax(off))
         raise InputError(
             f"expected times {frequency!r} apart, received {times.iloc[at]} which is off that grid ({int(off.sum())} such rows): "
-            "set ingest.frequency, or ingest.gaps to keep if rows are to count as steps whatever their times"
+            "set ingest.frequency, ingest.zone where clocks change, or ingest.gaps to keep if rows count as steps whatever their times"
         )
     first, last = steps[starts[:-1]], steps[starts[1:] - 1]
     lengths = last - first + 1

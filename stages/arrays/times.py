@@ -18,6 +18,7 @@ _OFFSET = r"(?<=\d) ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}|(?:(?<=:\d\d)|(?<=\.\d{3})|(?
 _HAS_CLOCK = r"\d:\d\d|\dT\d\d"
 _CLOCK = r"[ T](?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?: ?(?P<half>[AaPp][Mm]))?"
 _NUMERIC = re.compile(rf"(?P<a>\d{{1,4}})(?P<mark>[./-])(?P<b>\d{{1,2}})(?P=mark)(?P<c>\d{{1,4}})(?:{_CLOCK})?")
+_MONTH_NAMES = [order.replace(" ", mark) for mark in (" ", "-", "/") for order in ("%b %Y", "%Y %b")] + ["%Y/%m", "%m/%Y", "%m.%Y", "%m-%Y"]
 _LIMITS = "times between the years 1678 and 2261, which 64 bits of nanoseconds can hold"
 
 
@@ -51,6 +52,7 @@ def read_times(column: pd.Series, time_format: str | None, zone: str | None, who
     Raises:
         InputError: a row has no time or another sort of time; or there are several ways to read the column.
     """
+    column = _typed(column)
     text = _texts(column)
     if time_format is None and text is None and pd.api.types.is_datetime64_any_dtype(column):
         aware = getattr(column.dtype, "tz", None)
@@ -103,20 +105,25 @@ def shown(times: np.ndarray, zone: str | None, in_utc: bool) -> Any:
     return index.tz_localize(check_zone(zone), ambiguous=True, nonexistent="shift_forward")
 
 
+def _typed(column: pd.Series) -> pd.Series:
+    """Returns a column of Python's objects, such as the dates of Excel and Parquet, as one of times, numbers or text."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.astype(column.cat.categories.dtype)
+    if column.dtype != object or any(isinstance(value, str) for value in column):
+        return column
+    try:
+        numbers = all(isinstance(value, (int, float)) for value in column)
+        return pd.to_numeric(column) if numbers else pd.to_datetime(column)
+    except (ValueError, TypeError, OverflowError):
+        return column.astype("str")
+
+
 def _texts(column: pd.Series) -> pd.Series | None:
     """Returns the column as text; None where it holds times or numbers. Raises `InputError` where a row has nothing."""
     is_text = isinstance(column.dtype, pd.StringDtype) or (column.dtype == object and any(isinstance(value, str) for value in column))
     empty = column.isna() | (column == "" if is_text else False)
     if empty.any():
         raise InputError(f"column {column.name!r}: expected a time in every row, found none in data row {int(empty.argmax()) + 1}")
-    if column.dtype == object and not is_text:
-        # Dates of Excel and Parquet.
-        try:
-            return _texts(pd.Series(pd.to_datetime(column), name=column.name))
-        except (ValueError, TypeError):
-            return column.astype("str")
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.astype("str")
     return column.astype("str").str.strip() if is_text else None
 
 
@@ -157,23 +164,12 @@ def _format_of(text: pd.Series) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         guess = pd.tseries.api.guess_datetime_format(first)
-    for form in ([guess] if guess else []) + [
-        "%b %Y",
-        "%B %Y",
-        "%Y %b",
-        "%Y %B",
-        "%b-%Y",
-        "%B-%Y",
-        "%Y-%b",
-        "%Y-%B",
-        "%Y/%m",
-        "%m/%Y",
-        "%m.%Y",
-        "%m-%Y",
-    ]:
-        # A year of two digits may be a day.
-        if "%y" not in form and not pd.isna(pd.to_datetime(first, format=form, errors="coerce")):
-            return form
+    forms = [guess, *_MONTH_NAMES] if guess else _MONTH_NAMES
+    # May is a whole name and a short one. A year of two digits may be a day.
+    forms = [form for name in forms if "%y" not in name for form in (name, name.replace("%b", "%B"))]
+    fitting = [form for form in forms if not pd.isna(pd.to_datetime(first, format=form, errors="coerce"))]
+    if fitting:
+        return next((form for form in fitting if pd.to_datetime(text, format=form, errors="coerce").notna().all()), fitting[0])
     raise InputError(
         f"column {text.name!r}: expected times in a form that can be read in one way only, received {first!r}: set ingest.time_format"
     )

@@ -101,9 +101,22 @@ def _read_text(path: Path, ending: str, wanted: Wanted, form: FileFormat) -> pd.
         # A line that is empty is an empty cell here, but for those at the end of the file.
         filled = frame[names[0]].notna() if numbers else frame[names[0]] != ""
         frame = frame.iloc[: int(np.flatnonzero(filled.to_numpy())[-1]) + 1 if filled.any() else 0]
-    reading = {"separator": separator, "encoding": encoding, "lines_above_header": skipped}
-    frame.attrs["reading"] = reading
+    frame, empty = _without_empty_rows(frame, numbers)
+    frame.attrs["reading"] = {"separator": separator, "encoding": encoding, "lines_above_header": skipped, "empty_rows": empty}
     return frame
+
+
+def _without_empty_rows(frame: pd.DataFrame, numbers: list[str]) -> tuple[pd.DataFrame, int]:
+    """Leaves out the rows without any cell, which spreadsheets write below a table. Rows of nothing but numbers are missing values."""
+    texts = [name for name in frame.columns if name not in numbers]
+    if not texts or frame.shape[1] < 2:
+        return frame, 0
+    filled = frame[texts[0]] != ""
+    if filled.all():
+        return frame, 0
+    for name in frame.columns:
+        filled |= frame[name].notna() if name in numbers else frame[name] != ""
+    return frame[filled].reset_index(drop=True), int((~filled).sum())
 
 
 def text_of(path: Path, encoding: str | None) -> tuple[pa.Buffer, str]:

@@ -95,6 +95,15 @@ def test_a_time_off_the_grid_is_told(frequency: str, times: list[str]) -> None:
     assert grid.parse(frequency).count(pd.to_datetime(times))[1].any()
 
 
+def test_three_hundred_years_of_days_are_a_grid() -> None:
+    times = pd.date_range("1750-01-01", "2049-12-31", freq="D").as_unit("ns")
+    step = grid.parse("D")
+    steps, off = step.count(times)
+    assert steps.tolist() == list(range(len(times)))
+    assert not off.any()
+    np.testing.assert_array_equal(step.times(times[0], steps), times.to_numpy())
+
+
 @pytest.mark.parametrize("frequency", ["fortnight", "0D", "0h", "-1D", "0MS-3", "MS-32", "MS-0", "M", "0", "-5", "9" * 30, ""])
 def test_what_is_no_step_is_an_error(frequency: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the parameter's own error says what is expected

@@ -1,5 +1,6 @@
 """Columns of times as people write them."""
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ def months(form: str) -> list[str]:
         (["Jan 2010", "Feb 2010"], None, "2010-01-01"),
         (["February 2010", "March 2010"], None, "2010-02-01"),
         (["1 Feb 2019", "2 Feb 2019"], None, "2019-02-01"),
+        ([datetime.date(2019, 5, 1), datetime.date(2019, 6, 1)], None, "2019-05-01"),
+        (["May 2019", "June 2019"], None, "2019-05-01"),
+        (["Jan-2019", "Feb-2019"], None, "2019-01-01"),
         ([5, 6], None, "5"),
         (["5", "6"], None, "5"),
         ([5.0, 6.0], None, "5"),

@@ -60,7 +60,7 @@ def test_cells_are_those_of_the_csv_module(
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator=end, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL).writerows([("one", "two"), *rows])
     path = written(tmp_path_factory.mktemp("csv"), out.getvalue())
-    expected = [tuple(row) for row in list(csv.reader(io.StringIO(out.getvalue(), newline="")))[1:] if row]
+    expected = [tuple(row) for row in list(csv.reader(io.StringIO(out.getvalue(), newline="")))[1:] if any(row)]
     found = read(path, ["one", "two"])
     assert list(zip(found["one"], found["two"], strict=True)) == expected
 
@@ -108,6 +108,13 @@ def test_an_empty_line_of_a_single_column_is_an_empty_cell(tmp_path: Path) -> No
     path = written(tmp_path, "y\n1\n\n3\n\n\n")
     np.testing.assert_array_equal(read(path, ["y"], ("y",))["y"], [1, np.nan, 3])
     assert read(path, ["y"])["y"].tolist() == ["1", "", "3"]
+
+
+def test_rows_without_any_cell_below_a_table_are_left_out_and_counted(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "day,y\n2020-01-01,1\n,2\n,\n,\n"), ["day", "y"], ("y",))
+    assert found["day"].tolist() == ["2020-01-01", ""]
+    assert found.attrs["reading"]["empty_rows"] == 2
+    assert len(read(written(tmp_path, "x,y\n1,1\n,\n3,3\n"), ["x", "y"], ("x", "y"))) == 3
 
 
 def test_excel_sheets_are_read(tmp_path: Path) -> None:
