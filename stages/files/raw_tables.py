@@ -1,12 +1,9 @@
 """Raw tables as users have them: CSV, TSV, Parquet, Excel and JSON. Text comes exactly as it is written."""
 
 import csv
-import gzip
 import io
-import json
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,10 @@ import pyarrow.parquet as pq
 
 from stages.arrays.numbers import MISSING
 from stages.errors import InputError
+from stages.files import raw
 from stages.formats import FileFormat, NumberFormat, Wanted
 
-ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".json", ".jsonl", ".ndjson")
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", *raw.JSON)
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t,;|"}
 # Where a header may stand below titles and comments, and how much of a file is read to find it.
 HEADER_LINES = 50
@@ -39,9 +37,8 @@ def read_raw(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
 
     Raises `InputError` for a file that is missing, empty, not a table, or lacks a column.
     """
-    if not path.is_file():
-        raise InputError(f"expected a raw file at {path}, found none: put it there and run `dvc add {path}`, or `dvc pull`")
-    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    raw.check_file(path)
+    ending = raw.ending_of(path)
     if ending not in ENDINGS:
         raise InputError(f"{path}: expected a name that ends in {', '.join(ENDINGS)} (or .csv.gz, .tsv.gz), received {path.name!r}")
     if path.stat().st_size == 0:
@@ -51,7 +48,7 @@ def read_raw(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
             return _read_parquet(path, wanted)
         if ending == ".xlsx":
             return _read_excel(path, wanted, form)
-        if ending in (".json", ".jsonl", ".ndjson"):
+        if ending in raw.JSON:
             return _read_json(path, wanted, form)
         return _read_text(path, ending, wanted, form)
     except (pa.ArrowException, EOFError, OSError, zipfile.BadZipFile) as error:
@@ -86,7 +83,7 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _read_text(path: Path, ending: str, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
-    content, encoding = text_of(path, form.encoding)
+    content, encoding = raw.read_utf8(path, form.encoding)
     head = content.slice(0, min(HEAD, content.size)).to_pybytes()
     separator, skipped, names, offset = _find_header(path, head, len(head) == content.size, SEPARATORS[ending], wanted, form)
     chosen = _chosen(names, wanted, path)
@@ -117,42 +114,6 @@ def _without_empty_rows(frame: pd.DataFrame, numbers: list[str]) -> tuple[pd.Dat
     for name in frame.columns:
         filled |= frame[name].notna() if name in numbers else frame[name] != ""
     return frame[filled].reset_index(drop=True), int((~filled).sum())
-
-
-def text_of(path: Path, encoding: str | None) -> tuple[pa.Buffer, str]:
-    """Returns the content of a text file, which may be gzipped, as UTF-8 without a byte order mark, and the encoding that it had."""
-    if path.name.lower().endswith(".gz"):
-        content = pa.py_buffer(_unzipped(path))
-    else:
-        with pa.memory_map(str(path)) as file:
-            content = file.read_buffer()
-    start = content.slice(0, min(4, content.size)).to_pybytes()
-    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    marked = next((name for mark, name in marks.items() if start.startswith(mark)), None)
-    if marked == "utf-8-sig" and encoding in (None, "utf-8", "utf-8-sig"):
-        return content.slice(3), "utf-8"
-    encoding = encoding or marked or "utf-8"
-    try:
-        if encoding.lower() in ("utf-8", "utf8"):
-            return content, "utf-8"
-        return pa.py_buffer(content.to_pybytes().decode(encoding).encode()), encoding
-    except LookupError:
-        raise InputError(f"ingest.encoding: expected the name of an encoding, such as cp1252, received {encoding!r}") from None
-    except UnicodeError as error:
-        raise InputError(f"{path}: expected text in {encoding}, received other bytes ({error.reason}): set ingest.encoding") from None  # type: ignore[attr-defined]
-
-
-def _unzipped(path: Path) -> bytes:
-    """Returns the content of a gzipped file. Raises `InputError` as soon as it is too large for this machine's memory."""
-    limit = psutil.virtual_memory().available // 8
-    try:
-        with gzip.open(path) as file:
-            content = file.read(limit)
-            if file.read(1):
-                raise InputError(f"{path}: expected at most {limit:,} bytes (an eighth of the free memory), received more when unpacked")
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: expected a gzipped file, received one that cannot be read: {error}") from None
-    return content
 
 
 def _find_header(
@@ -351,42 +312,16 @@ def _table_of(rows: list[tuple[Any, ...]], wanted: Wanted, form: FileFormat) -> 
 
 
 def _read_json(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
-    rows = list(objects(path, form.encoding))
+    rows = list(raw.json_objects(path, form.encoding, as_written=True))
     if not rows:
         raise InputError(f"{path}: expected at least one JSON object, received none")
-    names = list(dict.fromkeys(name for _, row in rows[:1000] for name in row))
-    chosen = _chosen(names, wanted, path)
-    lacking = next(((number, name) for number, row in rows for name in wanted.columns if name not in row), None)
-    if lacking is not None:
-        raise InputError(f"{path}, object {lacking[0]}: expected the key {lacking[1]!r}, found none; null is a missing value")
-    return pd.DataFrame({name: [as_written(row.get(name)) for _, row in rows] for name in chosen}, dtype=object)
+    chosen = _chosen(list(dict.fromkeys(name for _, row in rows for name in row)), wanted, path)
+    for where, row in rows:
+        for name in wanted.columns:
+            raw.key_of(where, row, name)
+    return pd.DataFrame({name: [_as_written(row.get(name)) for _, row in rows] for name in chosen}, dtype=object)
 
 
-def objects(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the objects of a JSON file and their numbers: one in each line, or an array of them in a `.json` file.
-
-    Numbers come as they are written, as text.
-    """
-    content, _ = text_of(path, encoding)
-    as_array = Path(path.name.lower().removesuffix(".gz")).suffix == ".json" and content.to_pybytes().lstrip()[:1] == b"["
-    try:
-        text = content.to_pybytes().decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, received other bytes at offset {error.start}: set ingest.encoding") from None
-    found = [(1, text)] if as_array else [(number, line) for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
-    for number, line in found:
-        try:
-            value = json.loads(line, parse_int=str, parse_float=str)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: expected a JSON object, received one that cannot be read: {error}") from None
-        for place, entry in enumerate(value, 1) if as_array and isinstance(value, list) else [(number, value)]:
-            if not isinstance(entry, dict):
-                raise InputError(
-                    f"{path}, {'object' if as_array else 'line'} {place}: expected a JSON object, received {type(entry).__name__}"
-                )
-            yield place, entry
-
-
-def as_written(value: Any) -> Any:
+def _as_written(value: Any) -> Any:
     """Returns a JSON value as its text in the file; null as None."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else value

@@ -75,9 +75,9 @@ RAW: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "one line": ("x.txt", b"a single line of text\n", {}, "at least one text in each split"),
     "empty column": ("x.csv", b"text,n\n,1\n,2\n,3\n", {"text": "text"}, "empty column 'text'"),
     "missing column": ("x.csv", b"words,n\nyes,1\n", {"text": "text"}, "'text'"),
-    "numbers": ("x.csv", b"text\n1\n2\n3\n", {"text": "text"}, "expected text, received 1"),
+    "numbers": ("x.jsonl", b'{"text": 1}\n{"text": 2}\n', {"text": "text"}, "row 1: column 'text': expected text, received 1"),
     "a table without its column": ("x.csv", b"text\nhello\n", {}, "expected ingest.text"),
-    "missing key": ("x.jsonl", b'{"text": "a"}\n{"other": "b"}\n', {"text": "text"}, "line 2: expected the key 'text', found other"),
+    "missing key": ("x.jsonl", b'{"text": "a"}\n{"other": "b"}\n', {"text": "text"}, "line 2: expected the key 'text', found 'other'"),
     "broken JSON": ("x.jsonl", b'{"text": "a"}\n{"text": \n', {"text": "text"}, "line 2: expected a JSON object"),
     "missing group": ("x.csv", b"text\nhello\nyou\nall\n", {"text": "text", "group": "file_name"}, "'file_name'"),
 }
@@ -131,7 +131,10 @@ def test_one_token_is_one_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         ("predict", {"temperature": -1.0}, "predict.temperature: expected greater than or equal to 0"),
         ("train", {"members": 3}, "one member"),
         ("tokenize_text", {"unit": "syllables"}, "tokenize_text.unit"),
-        ("ingest", {"split": "none"}, "ingest.split"),
+        ("ingest", {"split": "none"}, "ingest.split: expected fractions, numbers of texts or files of a folder"),
+        ("ingest", {"split": {"train": "/etc/passwd", "validation": "b", "test": "c"}}, "error: params.yaml: tasks.x.ingest.split.train: "),
+        ("ingest", {"split": {"train": 0.8, "test": 0.2}}, "error: params.yaml: tasks.x.ingest.split.validation is missing"),
+        ("ingest", {"split": {"train": 8, "validation": 2, "test": "none"}}, "error: params.yaml: tasks.x.ingest.split.train: expected"),
     ],
 )
 def test_parameters_are_checked_before_any_stage_works(
