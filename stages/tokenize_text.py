@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stages import command
-from stages.arrays import tokens
+from stages.arrays import ngrams, tokens
 from stages.arrays.splits import SPLITS
 from stages.errors import InputError
 from stages.files import examples, parameters, tables
@@ -79,15 +79,18 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
     """
     training = (part for part, _ in texts.parts(0))
     tokenizer = tokens.fit(training, section.unit, section.vocabulary_size, section.minimum_count, section.lower, section.apart)
+    spelling = ngrams.Spelling(tokenizer.left_out, tokenizer.rarest, tokens.SPECIAL[tokens.UNKNOWN])
     kind = np.min_scalar_type(tokenizer.size - 1)
     rows = np.zeros(len(SPLITS), np.int64)
     counts = {name: np.zeros(len(SPLITS), np.int64) for name in ("tokens", "unknown", "characters", "words")}
+    spelling_nats = np.zeros(len(SPLITS))
     histograms = [np.zeros(1, np.int64) for _ in SPLITS]
     total = 0
     with (scratch / "token_ids").open("wb") as id_file, (scratch / "offsets").open("wb") as offset_file:
         offset_file.write(np.zeros(1, np.int64).tobytes())
         for part, splits in texts.parts():
             ids, lengths = tokenizer.encode(part)
+            unknown = tokenizer.unknown(part, ids) if (ids == tokens.UNKNOWN).any() else []
             if section.end:
                 ids, lengths = np.insert(ids, np.cumsum(lengths), tokens.END), lengths + 1
             id_file.write(ids.astype(kind).tobytes())
@@ -97,7 +100,10 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
             ends = np.bincount(splits, minlength=len(SPLITS))
             rows += ends
             counts["tokens"] += np.bincount(of_token, minlength=len(SPLITS))
-            counts["unknown"] += np.bincount(of_token[ids == tokens.UNKNOWN], minlength=len(SPLITS))
+            if unknown:
+                of_unknown = of_token[ids == tokens.UNKNOWN]
+                counts["unknown"] += np.bincount(of_unknown[spelling.are_unknown(unknown)], minlength=len(SPLITS))
+                spelling_nats += np.bincount(of_unknown, spelling.nats(unknown), len(SPLITS))
             for name, sizes in (("characters", map(len, part)), ("words", (len(text.split()) for text in part))):
                 per_text = np.fromiter(sizes, np.int64, len(part))
                 # The end of a text is a line's end: a character, and a word where ends are predicted.
@@ -110,6 +116,7 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
     if ingested["same"]:
         boundaries = np.array([[0, rows[0]]] * len(SPLITS))
         counts = {name: np.repeat(of[:1], len(SPLITS)) for name, of in counts.items()}
+        spelling_nats = np.repeat(spelling_nats[:1], len(SPLITS))
         histograms = histograms[:1] * len(SPLITS)
     else:
         boundaries = np.stack([spans[:-1], spans[1:]], axis=1)
@@ -142,6 +149,8 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
             "fitted_on": {"split": "train", "texts": int(rows[0]), "tokens": int(counts["tokens"][0])},
             **{name: by_split(counts[name].tolist()) for name in ("tokens", "characters", "words")},
             "unknown_rate": by_split((counts["unknown"] / np.maximum(counts["tokens"], 1)).tolist()),
+            # Rounded, as no two processors agree on the last digits of a logarithm.
+            "spelling_nats": by_split([float(f"{nats:.9g}") for nats in spelling_nats]),
             "lengths": {
                 "quantiles": list(QUANTILES),
                 **by_split([_quantiles(histogram) for histogram in histograms]),

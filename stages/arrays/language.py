@@ -10,20 +10,23 @@ def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
 
     Args:
         nats: (tokens,) -log p of each token that is scored.
-        about: of the examples: the numbers of tokens, characters and words of the test split.
+        about: of the examples: the numbers of tokens, characters and words of the test split, the share of unknown tokens, and the nats
+            of their spelling.
 
     Returns:
-        `perplexity` a token, exp of the mean; `nats_per_token`; `bits_per_character`; and `perplexity_per_word`, which does not depend on
-        how text is cut into tokens. The last two count the nats of all tokens over the split's characters and words; where not all
-        tokens are scored, in proportion.
+        `perplexity` a token, exp of the mean, and `nats_per_token`: all unknown tokens are one and the same here, as is usual, so that
+        these fall with the size of the vocabulary. `bits_per_character` and `perplexity_per_word` do not: an unknown token costs its
+        spelling too. They count the nats of all tokens over the split's characters and words; where not all tokens are scored, in
+        proportion. And `unknown_rate`, the share of unknown tokens.
     """
     mean = float(nats.mean())
-    whole = mean * about["tokens"]["test"]
+    whole = mean * about["tokens"]["test"] + about["spelling_nats"]["test"]
     return {
         "perplexity": float(np.exp(mean)),
         "nats_per_token": mean,
         "bits_per_character": float(whole / np.log(2) / about["characters"]["test"]),
         "perplexity_per_word": float(np.exp(min(whole / about["words"]["test"], 700.0))),
+        "unknown_rate": float(about["unknown_rate"]["test"]),
     }
 
 

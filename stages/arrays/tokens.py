@@ -7,8 +7,8 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, compress
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,13 +27,24 @@ class Tokenizer(Protocol):
 
     Attributes:
         size: how many ids there are.
+        left_out: the training tokens that are unknown, and how often each is there; known when it was fitted only.
+        rarest: the tokens of the vocabulary that are the rarest in training: mostly those that it has once.
     """
+
+    left_out: Mapping[str, int]
 
     @property
     def size(self) -> int: ...
 
+    @property
+    def rarest(self) -> list[str]: ...
+
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids of all texts in one array, int64, and how many each text has."""
+        ...
+
+    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
+        """Returns the unknown tokens of the texts, in their order; `ids` are those of `encode`."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str: ...
@@ -52,11 +63,17 @@ class Words:
 
     def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool) -> None:
         self.tokens, self.counts, self.lower, self.apart = list(tokens), list(counts), lower, apart
-        self._ids = {token: number for number, token in enumerate(self.tokens)}
+        self.left_out: Mapping[str, int] = {}
+        # Text that spells a special token is text, not the token.
+        self._ids = {token: number for number, token in enumerate(self.tokens) if number >= len(SPECIAL)}
 
     @property
     def size(self) -> int:
         return len(self.tokens)
+
+    @property
+    def rarest(self) -> list[str]:
+        return _rarest(self.tokens, self.counts)
 
     def _split(self, text: str) -> list[str]:
         text = text.lower() if self.lower else text
@@ -70,6 +87,9 @@ class Words:
         lengths = np.fromiter(map(len, parts), np.int64, len(parts))
         get = self._ids.get
         return np.fromiter((get(word, UNKNOWN) for word in chain.from_iterable(parts)), np.int64, int(lengths.sum())), lengths
+
+    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
+        return list(compress(chain.from_iterable(map(self._split, texts)), (ids == UNKNOWN).tolist()))
 
     def decode(self, ids: Iterable[int]) -> str:
         return " ".join(self.tokens[number] for number in ids)
@@ -86,6 +106,7 @@ class Characters:
 
     def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool) -> None:
         self.tokens, self.counts, self.lower = list(tokens), list(counts), lower
+        self.left_out: Mapping[str, int] = {}
         # The id of every code point.
         self._table = np.full(sys.maxunicode + 2, UNKNOWN, np.int64)
         for number, token in enumerate(self.tokens):
@@ -95,6 +116,10 @@ class Characters:
     @property
     def size(self) -> int:
         return len(self.tokens)
+
+    @property
+    def rarest(self) -> list[str]:
+        return _rarest(self.tokens, self.counts)
 
     def _points(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         texts = [text.lower() for text in texts] if self.lower else texts
@@ -108,6 +133,9 @@ class Characters:
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         points, lengths = self._points(texts)
         return self._table[points], lengths
+
+    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
+        return list(map(chr, self._points(texts)[0][ids == UNKNOWN].tolist()))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(self.tokens[number] for number in ids)
@@ -125,6 +153,9 @@ class Bytes:
     Pieces of words, made of bytes: nothing is unknown, and decoding gives every text back exactly.
     """
 
+    left_out: Mapping[str, int] = {}
+    rarest: list[str] = []
+
     def __init__(self, trained: Any) -> None:
         self._trained = trained
 
@@ -136,6 +167,9 @@ class Bytes:
         parts = [encoding.ids for encoding in self._trained.encode_batch(list(texts))]
         lengths = np.fromiter(map(len, parts), np.int64, len(parts))
         return np.fromiter(chain.from_iterable(parts), np.int64, int(lengths.sum())), lengths
+
+    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
+        return []
 
     def decode(self, ids: Iterable[int]) -> str:
         return self._trained.decode(list(ids), skip_special_tokens=False)
@@ -163,12 +197,11 @@ def fit(texts: Iterable[Sequence[str]], unit: Unit, size: int | None, minimum_co
     counts: Counter[str] = Counter()
     for part in texts:
         counts.update(empty.count(part))
-    for name in SPECIAL:
-        counts.pop(name, None)
     if not counts:
         raise InputError(f"expected at least one token in the training text, received none: {unit} of an empty text")
     # By count, then by token: the same text gives the same ids, in whatever order it comes.
-    kept = sorted((pair for pair in counts.items() if pair[1] >= minimum_count), key=lambda pair: (-pair[1], pair[0]))
+    known = (pair for pair in counts.items() if pair[1] >= minimum_count and pair[0] != SPECIAL[UNKNOWN])
+    kept = sorted(known, key=lambda pair: (-pair[1], pair[0]))
     if size is not None:
         if size > len(kept) + len(SPECIAL):
             raise InputError(
@@ -177,7 +210,9 @@ def fit(texts: Iterable[Sequence[str]], unit: Unit, size: int | None, minimum_co
             )
         kept = kept[: size - len(SPECIAL)]
     tokens, found = [*SPECIAL, *(token for token, _ in kept)], [0, 0, 0, *(count for _, count in kept)]
-    return Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+    fitted = Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+    fitted.left_out = counts - Counter(dict(kept))
+    return fitted
 
 
 def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: int, lower: bool) -> Bytes:
@@ -221,6 +256,11 @@ def of(content: str) -> Tokenizer:
     if found["unit"] == "words":
         return Words(tokens, counts, found["lower"], found["apart"])
     return Characters(tokens, counts, found["lower"])
+
+
+def _rarest(tokens: Sequence[str], counts: Sequence[int]) -> list[str]:
+    least = min(counts[len(SPECIAL) :], default=0)
+    return [token for token, count in zip(tokens[len(SPECIAL) :], counts[len(SPECIAL) :], strict=True) if count == least]
 
 
 def _written(settings: dict[str, Any], tokens: Sequence[str], counts: Sequence[int]) -> str:

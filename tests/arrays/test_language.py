@@ -1,15 +1,21 @@
 """Language models' floors, scores and choices against loops and cases worked by hand."""
 
+import itertools
+import json
 import math
 from collections import Counter, defaultdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stages import tokenize_text
 from stages.arrays import language, ngrams, streams, tokens
 from stages.errors import InputError
-from stages.kinds.language_modelling import predict
+from stages.files import sources
+from stages.kinds.language_modelling import baseline, predict
 
 
 def text(seed: int, count: int, size: int) -> np.ndarray:
@@ -79,11 +85,95 @@ def test_scores_by_hand() -> None:
     """Four tokens of probabilities 1/2, 1/4, 1/8, 1/4: perplexity 4; two words of eight characters."""
     nats = -np.log([0.5, 0.25, 0.125, 0.25])
     about = {"tokens": {"test": 4}, "characters": {"test": 8}, "words": {"test": 2}}
+    about |= {"spelling_nats": {"test": 0.0}, "unknown_rate": {"test": 0.25}}
     found = language.scores(nats, about)
+    assert found["unknown_rate"] == 0.25
     assert found["perplexity"] == pytest.approx(4)
     assert found["nats_per_token"] == pytest.approx(2 * math.log(2))
     assert found["bits_per_character"] == pytest.approx(1)
     assert found["perplexity_per_word"] == pytest.approx(16)
+    # The third token is unknown; which one it is takes 8 bits more.
+    spelled = language.scores(nats, about | {"spelling_nats": {"test": 8 * math.log(2)}})
+    assert spelled["perplexity"] == pytest.approx(4)
+    assert spelled["bits_per_character"] == pytest.approx(2)
+    assert spelled["perplexity_per_word"] == pytest.approx(16**2)
+
+
+def test_a_spelling_costs_what_the_formula_of_its_characters_says() -> None:
+    """Kneser-Ney over the characters of each different word and its end; a new character costs a choice among all of Unicode's."""
+    words = ["aba", "abba", "cab"]
+    spelling = ngrams.Spelling({"aba": 3, "abba": 1}, ["cab"], "<unk>")
+    ids = {"a": 0, "b": 1, "c": 2, "new": 3, "end": 4}
+    train = [ids[one] for word in words for one in (*word, "end")]
+    starts = [place == 0 for word in words for place in range(len(word) + 1)]
+    expected = []
+    for word in ("ab", "cabé", "é"):
+        history: tuple[Any, Any] = ("<", "<")
+        nats = 0.0
+        for one in (*word, "end"):
+            number = ids.get(one, 3)
+            nats -= math.log(kneser_ney(train, 5, starts, history, number)) - math.log(0x110000) * (number == 3)
+            history = (history[1], number)
+        expected.append(nats)
+    np.testing.assert_allclose(spelling.nats(["ab", "cabé", "é", "ab"]), [*expected, expected[0]], rtol=1e-10)
+    assert spelling.are_unknown(["ab", "<unk>"]).all()
+
+
+@pytest.mark.parametrize("rarest", [[], ["cab"]])
+def test_no_spelling_is_impossible_and_all_together_are_no_more_than_certain(rarest: list[str]) -> None:
+    spelling = ngrams.Spelling({"aba": 3, "ca": 1} if rarest else {}, rarest, "<unk>")
+    few = ["".join(letters) for length in range(1, 8) for letters in itertools.product("abc", repeat=length)]
+    assert np.exp(-spelling.nats(few)).sum() <= 1 + 1e-12
+    assert np.isfinite(spelling.nats(["日本語", "\ud800", "a" * 1000])).all()
+    assert spelling.nats(["z" * 9])[0] > 9 * math.log(0x110000)
+
+
+def test_an_unknown_mark_that_training_has_is_text() -> None:
+    """As in the Penn Treebank, whose makers wrote <unk> for rare words: a token among others, which needs no spelling."""
+    spelling = ngrams.Spelling({"<unk>": 999}, ["aba"], "<unk>")
+    nats = spelling.nats(["<unk>", "aba"])
+    assert nats[0] == pytest.approx(-math.log(999 / 1000))
+    assert nats[1] > -math.log(1 / 1000)
+    assert spelling.are_unknown(["<unk>", "aba"]).tolist() == [False, True]
+    fitted = tokens.fit([["a <unk> b <eos>", "a <pad>"]], "words", None, 1, False, False)
+    ids = fitted.encode(["<unk> <eos> <pad> c"])[0]
+    assert ids.tolist() == [tokens.UNKNOWN, *ids[1:3], tokens.UNKNOWN]
+    assert (ids[1:3] > tokens.END).all()
+    assert fitted.unknown(["<unk> <eos> <pad> c"], ids) == ["<unk>", "c"]
+    assert fitted.decode(ids) == "<unk> <eos> <pad> <unk>"
+    assert fitted.left_out == {"<unk>": 1}
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_a_smaller_vocabulary_is_no_advantage(unit: str, tmp_path: Path) -> None:
+    """Real text, of which ever more is unknown: perplexity a token falls, as the field counts it, but not what a character costs.
+
+    Only the first step may pay: where training knows all of its words, a model has never seen an unknown one, and does not expect any.
+    """
+    folder = Path(str(find_spec("sklearn.linear_model").origin)).parent  # type: ignore[union-attr]
+    texts = [json.loads(line)["text"] for line in sources._docstrings(folder)]
+    parts = [[text for place, text in enumerate(texts) if place % 10 in of] for of in (range(8), (8,), (9,))]
+
+    class Texts:
+        def parts(self, split: int | None = None) -> Any:
+            yield from ((part, np.full(len(part), number)) for number, part in enumerate(parts) if split in (None, number))
+
+    found = []
+    for count in (1, 3, 50, 10**7):
+        section = tokenize_text.Parameters(unit=unit, minimum_count=count)  # type: ignore[arg-type]
+        given, _ = tokenize_text.prepare(Texts(), {"same": False}, section, tmp_path)
+        found.append(baseline.baseline(given.arrays, given.about, baseline.Parameters())[0])
+    for method in ("unigram", "trigram"):
+        bits, words, tokens_, unknown = (
+            np.array([scores[method][key] for scores in found])
+            for key in ("bits_per_character", "perplexity_per_word", "perplexity", "unknown_rate")
+        )
+        assert (np.diff(tokens_) <= 0).all()
+        assert (np.diff(unknown) >= 0).all()
+        assert bits[1] > 0.94 * bits[0]
+        assert (bits[2:] > bits[:2].max()).all()
+        assert bits[-1] > 1.4 * bits[0]
+        assert words[-1] > 2 * words[0]
 
 
 def chosen_by_loop(logits: np.ndarray, temperature: float, top_k: int | None, top_p: float) -> np.ndarray:
