@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
+.PHONY: run test test-pages test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
 
 run: setup ## Everything that is stale, from raw data to forecasts
 	@python -m tools.mend
@@ -11,17 +11,20 @@ run: setup ## Everything that is stale, from raw data to forecasts
 	@python -m stages.summarize
 
 PARALLEL := --numprocesses 2 --dist worksteal
-test: setup check ## Style, types and tests
+test: setup ## Style, types and tests of the code, whatever has been run or changed in params.yaml
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest $(PARALLEL)
 
+test-pages: setup ## What the pages say is what is committed
+	pytest $(PARALLEL) -m published
+
 test-all: setup ## All tests, the slow ones too
 	pytest $(PARALLEL) -m ""
 
-check: setup ## Parameters, graph, lock file and repository, within seconds and without data
-	python -m tools.check
+check: setup ## Parameters, graph, lock file and repository, within seconds and without data; STAGED=1: of what Git would commit
+	python -m tools.check $(if $(STAGED),--staged)
 
 verify: setup ## Two runs from scratch give the bytes of dvc.lock; TASK=NAME: of one task
 	python -m tools.verify $(if $(TASK),--task $(TASK))
@@ -29,16 +32,28 @@ verify: setup ## Two runs from scratch give the bytes of dvc.lock; TASK=NAME: of
 audit: setup ## Known holes in the locked packages, where the network allows
 	python -m tools.audit
 
+# Git runs hooks at the top of its work tree.
 HOOK = $(shell git rev-parse --git-path hooks)/pre-commit
-hooks: setup ## `make check` before each commit
-	@! grep -qsv -e '^#!' -e '^exec make --quiet check$$' "$(HOOK)" || { echo "$(HOOK) is there already: add the line 'make --quiet check' to it" >&2; exit 1; }
+CHECK = cd "./$(shell git rev-parse --show-prefix)" && exec make --quiet check STAGED=1
+hooks: setup ## `make check` of what is to be committed, before each commit
+	@! grep -qsvFx -e '#!/bin/sh' -e '$(CHECK)' -e 'exec make --quiet check' "$(HOOK)" \
+		|| { echo '$(HOOK) is there already: add this line to it: (cd "./$(shell git rev-parse --show-prefix)" && make --quiet check STAGED=1)' >&2; exit 1; }
 	mkdir -p "$(dir $(HOOK))"
-	printf '#!/bin/sh\nexec make --quiet check\n' > "$(HOOK)"
+	printf '#!/bin/sh\n%s\n' '$(CHECK)' > "$(HOOK)"
 	chmod +x "$(HOOK)"
 
+# Git runs a merge driver at the top of its work tree, so the project's folder is found by the path of its dvc.lock. Where there is no
+# Python to ask, or it fails, the lock file is in conflict as any text is.
+DRIVER = project="$$(dirname -- %P)"; \
+	PYTHONPATH="$$project" "$$project/.venv/bin/python" -P -m tools.merge_lock %O %A %B && exit; \
+	grep -q "^<<<<<<< " %A || { \
+	echo "dvc.lock is merged as text, as $$project/.venv is missing or broken: run make setup there, and merge again" >&2; \
+	git merge-file -p -q %A %O %B > /dev/null && base=/dev/null || base=%O; \
+	git merge-file -q -L ours -L base -L theirs %A $$base %B; }; exit 1
 setup: $(INSTALLED) ## .venv with the locked packages, and the merge driver of dvc.lock
 	@! git rev-parse --git-dir > /dev/null 2>&1 || { \
-		git config merge.dvc-lock.driver '.venv/bin/python -m tools.merge_lock %O %A %B' && \
+		git config merge.dvc-lock.driver '$(DRIVER)' && \
+		git config merge.dvc-lock.recursive binary && \
 		git config merge.dvc-summary.driver true; }
 
 # uv is in the lock file itself: its own entry, with its hashes, installs it. uv does not read pip's configuration files; where that is

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,15 +53,38 @@ tasks:
 """
 
 
-@pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """The variables for commands: the tests' own interpreter comes first, and nothing asks for a terminal or the network."""
-    return {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-        "LOG_LEVEL": "INFO",
-    }
+# Of the project, what its commands need: no data, and nothing that somebody has put beside them.
+CODE = (
+    *("stages", "tools", "dvc.yaml", "Makefile", "pyproject.toml", "requirements.lock"),
+    *(".dvc/plots", ".dvcignore", ".gitattributes", ".gitignore"),
+)
+DVC_CONFIG = "[core]\n    analytics = false\n    check_update = false\n"
+GIT_CONFIG = "[user]\n    name = test\n    email = test@example.org\n[safe]\n    directory = *\n"
+# In a clone: what `make setup` installs stands ready.
+SET_UP = f"mkdir .venv && ln -s {sys.prefix}/* .venv/ && touch .venv/.installed && make setup"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables for commands: the tests' own interpreter comes first, and no setting of a person's Git or DVC has a say."""
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "gitconfig").write_text(GIT_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("GIT_", "DVC_"))]:
+            patch.delenv(name)
+        settings = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "DVC_GLOBAL_CONFIG_DIR": str(folder / "dvc"),
+            "DVC_SYSTEM_CONFIG_DIR": str(folder / "dvc"),
+            "DVC_SITE_CACHE_DIR": str(folder / "dvc_cache"),
+            "DVC_NO_ANALYTICS": "1",
+            "LOG_LEVEL": "INFO",
+        }
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield dict(os.environ)
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,7 +95,7 @@ def run(environment: dict[str, str]) -> Run:
     """Runs a command in a folder; `ok` False accepts any exit code."""
 
     def run(folder: Path, *command: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=folder, env={**environment, **variables}, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=folder, env={**environment, **variables}, capture_output=True, text=True, timeout=3600)
         assert not ok or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -80,18 +103,19 @@ def run(environment: dict[str, str]) -> Run:
 
 
 def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
-    """Commits the project's files, as they are in the work tree, with other parameters to a new repository at `target`."""
-    names = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).exists() and not name.startswith(("data/", "tests/", "benchmarks/", "dvc.lock", "params.yaml")):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    """Commits the project's code, as it is in the work tree, with other parameters to a new repository at `target`."""
+    target.mkdir(parents=True, exist_ok=True)
+    run(target, "git", "init", "-q")
+    run(target, "dvc", "init", "-q")
+    for name in CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        else:
+            shutil.copy2(ROOT / name, target / name)
+    (target / ".dvc/config").write_text(DVC_CONFIG)
     (target / "params.yaml").write_text(params)
     (target / "data/raw").mkdir(parents=True)
     (target / "data/raw/own.csv").write_text("y\n" + "".join(f"{(step * 7) % 10 + 0.5}\n" for step in range(100)))
-    run(target, "git", "init", "-q")
-    run(target, "git", "config", "user.email", "test@example.org")
-    run(target, "git", "config", "user.name", "test")
     run(target, "dvc", "add", "-q", "data/raw/own.csv")
     run(target, "git", "add", "-A")
     run(target, "git", "commit", "-qm", "start")
@@ -112,3 +136,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
 def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of `finished`, cache and all, that a test may change."""
     return shutil.copytree(finished, tmp_path / "project", symlinks=True)
+
+
+def committed(path: str, tree: str = "HEAD") -> str:
+    """Returns a file of this project as it was committed last: what a run or an edit has made of it since is no fault."""
+    done = subprocess.run(["git", "show", f"{tree}:./{path}"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{path} is not committed here")
+    return done.stdout

@@ -1,13 +1,16 @@
-"""The merge of two lock files, stage by stage."""
+"""The merge of two lock files, stage by stage; of what is none, as text, and always with the marks of a conflict."""
 
 import copy
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from tests.conftest import SET_UP, Run, copy_project
 from tools import merge_lock
 from tools.merge_lock import merged
 
@@ -16,9 +19,9 @@ def entry(**changes: Any) -> dict[str, Any]:
     tasks = {"t": changes.get("t", {"units": 1}), "u": changes.get("u", 2)}
     return {
         "cmd": changes.get("cmd", "x"),
-        "deps": [{"path": path, "md5": changes.get(path, "0")} for path in ("a", "b")],
+        "deps": [{"path": path, "md5": changes.get(path, "0") * 32} for path in ("a", "b")],
         "params": {"params.yaml": {"seed": changes.get("seed", 1), "tasks": tasks}},
-        "outs": [{"path": "out", "md5": changes.get("out", "0")}],
+        "outs": [{"path": "out", "md5": changes.get("out", "0") * 32}],
     }
 
 
@@ -104,3 +107,184 @@ def test_the_marks_of_a_conflict_stand_around_its_stage_alone(tmp_path: Path) ->
     kept = re.sub(r"<<<<<<<.*\n|=======\n(.*\n)*?>>>>>>>.*\n", "", text)
     stages = YAML(typ="safe").load(kept)["stages"]
     assert stages == {"first": entry(seed=2, out="1"), "second": entry(a="1"), "third": entry(seed=3)}
+
+
+LOCK = """\
+schema: '2.0'
+stages:
+  a:
+    cmd: python -m a
+    deps:
+    - path: a.py
+      md5: ffffffffffffffffffffffffffffffff
+    outs:
+    - path: a.txt
+      md5: ffffffffffffffffffffffffffffffff
+  b:
+    cmd: python -m b
+    params:
+      params.yaml:
+        names:
+        - x
+        - y
+        - z
+    outs:
+    - path: b.txt
+      md5: ffffffffffffffffffffffffffffffff
+"""
+MALFORMED = {
+    "empty": "",
+    "a text": "hello\n",
+    "a list": "- a\n",
+    "null": "null\n",
+    "a number": "3\n",
+    "no YAML": LOCK.replace("cmd: python -m a", "cmd: [python"),
+    "a colon is missing": LOCK.replace("path: a.py", "path a.py"),
+    "cut off": LOCK[: LOCK.index("    - path")],
+    "cut off in a text": LOCK.replace("cmd: python -m b", 'cmd: "python -m b'),
+    "a key twice": LOCK.replace("  b:", "  a:"),
+    "a tab": LOCK.replace("    cmd: python -m a", "\tcmd: python -m a"),
+    "marks": LOCK.replace("  b:", "<<<<<<< HEAD\n  b:\n=======\n>>>>>>> theirs"),
+    "another version": LOCK.replace("2.0", "1.0"),
+    "no version": LOCK.replace("schema: '2.0'\n", ""),
+    "no stages": "schema: '2.0'\nstages:\n",
+    "stages as a list": "schema: '2.0'\nstages:\n- a\n",
+    "stages as a text": "schema: '2.0'\nstages: a\n",
+    "an entry that is null": "schema: '2.0'\nstages:\n  a:\n  b:\n    cmd: x\n",
+    "an entry that is a list": "schema: '2.0'\nstages:\n  a: []\n",
+    "an entry that is a number": "schema: '2.0'\nstages:\n  a: 3\n",
+    "no command": LOCK.replace("    cmd: python -m a\n", ""),
+    "deps that are null": LOCK.replace("    - path: a.py\n      md5: ffffffffffffffffffffffffffffffff\n", "", 1),
+    "deps that are a mapping": LOCK.replace("    - path: a.py\n      md5:", "      a.py:"),
+    "deps that are texts": LOCK.replace("    - path: a.py\n      md5:", "    - a.py #"),
+    "deps without a path": LOCK.replace("    - path: a.py\n      md5", "    - md5"),
+    "outs without a path": LOCK.replace("    - path: a.txt\n      md5", "    - md5"),
+    "outs that are null": LOCK.replace("    - path: b.txt\n      md5: ffffffffffffffffffffffffffffffff\n", ""),
+    "outs that are numbers": LOCK.replace("    - path: b.txt\n      md5:", "    - 3 #"),
+    "a path that is a list": LOCK.replace("path: a.txt", "path: [a.txt]"),
+    "params that are a list": LOCK.replace("      params.yaml:\n        names:\n", "").replace("        - ", "    - "),
+    "a date that is none": LOCK.replace("cmd: python -m a", "cmd: 2026-02-30"),
+    "a tag": LOCK.replace("cmd: python -m a", "cmd: !!python/object:x.y {}"),
+    "an alias of nothing": LOCK.replace("cmd: python -m a", "cmd: *x"),
+    "nested deeply": LOCK.replace("- x", "- " + "[" * 3000),
+    "two documents": LOCK + "---\n" + LOCK,
+    "not UTF-8": LOCK.encode().replace(b"python -m a", b"\xff\xfe"),
+    "NUL bytes": LOCK.encode().replace(b"python -m a", b"\0\0"),
+    "UTF-16": LOCK.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("fault", MALFORMED)
+@pytest.mark.parametrize("side", ["base", "ours", "theirs"])
+def test_what_is_no_lock_file_ends_in_a_conflict_with_marks(
+    fault: str, side: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    contents = {"base": LOCK, "ours": LOCK.replace("- x", "- w"), "theirs": LOCK.replace("- z", "- q"), side: MALFORMED[fault]}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    if (side, fault) == ("base", "empty"):  # no fault: both added the file
+        return
+    with pytest.raises(SystemExit) as ended:
+        merge_lock.main([str(tmp_path / name) for name in ("base", "ours", "theirs")])
+    assert ended.value.code == 1
+    left = (tmp_path / "ours").read_bytes()
+    assert [left.count(b"\n" + mark) + left.startswith(mark) > 0 for mark in (b"<<<<<<< ours", b"=======", b">>>>>>> theirs")] == [True] * 3
+    [said] = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(r"dvc\.lock is merged as text, as its stages cannot be: .+\. Settle the conflict and run dvc repro", said)
+
+
+def test_a_conflict_that_is_none_as_text_has_marks_too(tmp_path: Path) -> None:
+    """Both changed one list, in lines that are far enough from each other for Git."""
+    for name, content in {"base": LOCK, "ours": LOCK.replace("- x", "- w"), "theirs": LOCK.replace("- z", "- q")}.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        merge_lock.main([str(tmp_path / name) for name in ("base", "ours", "theirs")])
+    assert ended.value.code == 1
+    assert "<<<<<<< ours\n        - w\n        - y\n        - z\n=======\n        - x" in (tmp_path / "ours").read_text()
+
+
+def lock(a: str, b: str) -> str:
+    """Returns the lock file with other sums of what the stage `a` reads and the stage `b` writes, each of one digit."""
+    text = LOCK.replace(f"a.py\n      md5: {'f' * 32}", f"a.py\n      md5: {a * 32}")
+    return text.replace(f"b.txt\n      md5: {'f' * 32}", f"b.txt\n      md5: {b * 32}")
+
+
+@pytest.fixture(scope="module", params=[".", "a folder/it's one"])
+def repository(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """A project that is set up, at the top of its repository or in a folder of it; what is returned is the project's folder."""
+    top = tmp_path_factory.mktemp("repository")
+    project = copy_project(top / request.param, run)
+    if request.param != ".":
+        shutil.rmtree(project / ".git")
+        run(top, "git", "init", "-q")
+        # Packages of these names at the top are others.
+        for name in ("tools", "stages"):
+            (top / name).mkdir()
+            (top / name / "__init__.py").write_text("raise ImportError\n")
+    run(project, "bash", "-euc", SET_UP)
+    (project / "dvc.lock").write_text(LOCK)
+    run(top, "git", "add", "-A")
+    run(top, "git", "commit", "-qm", "base")
+    return project
+
+
+def merge(repository: Path, tmp_path: Path, run: Run, ours: str, theirs: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+    top = Path(run(repository, "git", "rev-parse", "--show-toplevel").stdout.strip())
+    project = shutil.copytree(top, tmp_path / "top", symlinks=True) / repository.relative_to(top)
+    first = run(project, "git", "branch", "--show-current").stdout.strip()
+    for branch, text in (("theirs", theirs), (first, ours)):
+        run(project, "git", "checkout", "-q", *(["-b"] if branch == "theirs" else []), branch)
+        (project / "dvc.lock").write_text(text)
+        run(project, "git", "commit", "-qm", branch, "dvc.lock")
+    return run(project, "git", "merge", "theirs", ok=False), project
+
+
+def test_git_merges_by_stage(repository: Path, tmp_path: Path, run: Run) -> None:
+    done, project = merge(repository, tmp_path, run, lock("a", "f"), lock("f", "b"))
+    assert done.returncode == 0, done.stderr
+    assert (project / "dvc.lock").read_text() == lock("a", "b")
+
+
+def test_git_stops_at_a_conflict(repository: Path, tmp_path: Path, run: Run) -> None:
+    done, project = merge(repository, tmp_path, run, lock("a", "f"), lock("b", "b"))
+    assert done.returncode == 1
+    assert "both sides changed a: keep one side's entries" in done.stdout + done.stderr
+    text = (project / "dvc.lock").read_text()
+    assert text.count("<<<<<<< ours\n") == text.count(">>>>>>> theirs\n") == 1
+    assert f"md5: {'b' * 32}\n" in text.partition(">>>>>>> theirs")[2].partition("  b:")[2]
+
+
+@pytest.mark.parametrize("fault", ["no environment", "no package", "no code"])
+@pytest.mark.parametrize("theirs", [lock("b", "f"), lock("f", "b")], ids=["the same line", "other lines"])
+def test_without_the_environment_git_stops_with_marks(fault: str, theirs: str, repository: Path, tmp_path: Path, run: Run) -> None:
+    top = Path(run(repository, "git", "rev-parse", "--show-toplevel").stdout.strip())
+    broken = shutil.copytree(top, tmp_path / "broken", symlinks=True) / repository.relative_to(top)
+    if fault == "no environment":
+        (broken / ".venv/bin").unlink()
+    elif fault == "no package":
+        (broken / "tools/locks.py").write_text("import no_such_module\n")
+    else:
+        (broken / "tools/merge_lock.py").unlink()
+    done, project = merge(broken, tmp_path, run, lock("a", "f"), theirs)
+    assert done.returncode == 1
+    assert "run make setup there, and merge again" in done.stdout + done.stderr
+    text = (project / "dvc.lock").read_text()
+    assert text.count("<<<<<<< ours\n") == text.count(">>>>>>> theirs\n") > 0
+    run(project, "git", "merge", "--abort")
+    assert (project / "dvc.lock").read_text() == lock("a", "f")
+
+
+def test_a_criss_cross_has_no_marks_in_its_base(repository: Path, tmp_path: Path, run: Run) -> None:
+    """Where two branches have merged each other, Git merges their bases first, with a driver as well."""
+    done, project = merge(repository, tmp_path, run, lock("a", "f"), lock("b", "f"))
+    assert done.returncode == 1
+    first = run(project, "git", "branch", "--show-current").stdout.strip()
+    (project / "dvc.lock").write_text(lock("c", "f"))
+    run(project, "git", "commit", "-qam", "settled here")
+    run(project, "git", "checkout", "-q", "theirs")
+    run(project, "git", "merge", "-q", f"{first}~1", ok=False)
+    (project / "dvc.lock").write_text(lock("d", "b"))
+    run(project, "git", "commit", "-qam", "settled there")
+    done = run(project, "git", "merge", first, ok=False)
+    assert "both sides changed a: keep one side's entries" in done.stdout + done.stderr
+    assert (project / "dvc.lock").read_text().count("<<<<<<<") == 1

@@ -4,10 +4,12 @@ python -m tools.merge_lock BASE OURS THEIRS      # writes the result to OURS; ex
 
 `make setup` tells Git of it. An entry that one side changed is that side's. One that both changed, each by other inputs, as `summarize`
 over two tasks, is the result of neither: it is left out, and `dvc repro` runs that stage. Where both changed one parameter or one file
-differently, and it is no output of another stage, the file is left with the usual marks of a conflict.
+differently, and it is no output of another stage, the file is left with the usual marks of a conflict. So it is where one of the three
+cannot be read: then the files are merged as text.
 """
 
 import logging
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -17,6 +19,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages import command
+from tools import locks
 
 log = logging.getLogger("reprise")
 MISSING = object()
@@ -31,21 +34,59 @@ def main(arguments: list[str]) -> None:
     for name in ("base", "ours", "theirs"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args(arguments)
-    paths = (given.base, given.ours, given.theirs)
-    yaml = YAML()
-    base, ours, theirs = (yaml.load(path.read_text(encoding="utf-8")) or {} for path in paths)
-    sides = [content.get("stages") or {} for content in (base, ours, theirs)]
-    stages, left_out, conflicts = merged(*sides)
-    # All three get what is merged, and each its own entries of what is not: so Git's marks stand around these alone.
-    for path, side in zip(paths, sides, strict=True):
-        out = StringIO()
-        yaml.dump({**(ours or theirs), "stages": {**stages, **{name: side[name] for name in conflicts if name in side}}}, out)
-        path.write_text(out.getvalue(), encoding="utf-8")
+    paths = {"base": given.base, "ours": given.ours, "theirs": given.theirs}
+    try:
+        left_out, conflicts = _merge(paths)
+    except Exception as error:  # Git takes a file without marks for merged, so there is no failure that may pass by
+        log.error("dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run dvc repro", _reason(error))
+        _mark_conflict(paths)
+        sys.exit(1)
     if conflicts:
         log.error("dvc.lock: both sides changed %s: keep one side's entries, or leave them out and run dvc repro", ", ".join(conflicts))
-        sys.exit(min(subprocess.run(["git", "merge-file", *map(str, (given.ours, given.base, given.theirs))]).returncode, 1))
+        _mark_conflict(paths)
+        sys.exit(1)
     if left_out:
         log.warning("dvc.lock: both sides changed what %s are made of: run dvc repro and commit", ", ".join(left_out))
+
+
+def _merge(paths: dict[str, Path]) -> tuple[list[str], list[str]]:
+    """Writes what is merged to all three files, and to each its own entries of what is not: Git's marks stand around these alone.
+
+    Returns the names of the stages that have to run again, and of those in conflict.
+    """
+    texts = {side: path.read_text(encoding="utf-8") for side, path in paths.items()}
+    for side, text in texts.items():
+        if text or side != "base":  # where both sides added the file, Git gives an empty base
+            locks.stages_of(text, side)
+    yaml = YAML()
+    contents = {side: yaml.load(text) or {} for side, text in texts.items()}
+    sides = {side: content.get("stages") or {} for side, content in contents.items()}
+    stages, left_out, conflicts = merged(**sides)
+    order, results = {**sides["ours"], **sides["theirs"]}, {}
+    for side, own in sides.items():
+        kept = {**stages, **{name: own[name] for name in conflicts if name in own}}
+        out = StringIO()
+        yaml.dump({**contents["ours"], "stages": {name: kept[name] for name in order if name in kept}}, out)
+        results[side] = out.getvalue()
+    for side, text in results.items():
+        paths[side].write_text(text, encoding="utf-8")
+    return left_out, conflicts
+
+
+def _mark_conflict(paths: dict[str, Path]) -> None:
+    """Leaves `ours` with the marks of a conflict: around what both changed; if that is nothing, around all that differs."""
+    for base in (paths["base"], Path(os.devnull)):
+        command = ["git", "merge-file", "-p", "-q", "-L", "ours", "-L", "base", "-L", "theirs"]
+        done = subprocess.run([*command, paths["ours"], base, paths["theirs"]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if 0 < done.returncode < 128:
+            paths["ours"].write_bytes(done.stdout)
+            return
+    ours, theirs = (paths[side].read_bytes().removesuffix(b"\n") for side in ("ours", "theirs"))  # no text for Git
+    paths["ours"].write_bytes(b"\n".join([b"<<<<<<< ours", ours, b"=======", theirs, b">>>>>>> theirs", b""]))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def merged(base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
