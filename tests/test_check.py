@@ -1,5 +1,7 @@
 """`make check` finds what is wrong, one planted fault at a time."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,12 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.files.writing import read_json, write_json
-from tests.conftest import ROOT, Run
+from tests.conftest import SET_UP, Run
 from tools.check import faults
-
-
-def test_this_project_is_in_order() -> None:
-    assert not list(faults(ROOT))
 
 
 def test_a_finished_run_is_in_order_also_where_nothing_was_pulled(finished: Path, tmp_path: Path, run: Run) -> None:
@@ -75,6 +73,24 @@ def mix_entries(project: Path) -> None:
     yaml.dump(lock, project / "dvc.lock")
 
 
+def write(path: str, content: bytes) -> Callable[[Path], None]:
+    return lambda project: (project / path).write_bytes(content)  # type: ignore[return-value]
+
+
+def set_in_graph(stage: str, **parts: object) -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        yaml = YAML()
+        graph = yaml.load(project / "dvc.yaml")
+        graph["stages"][stage].update(parts)
+        yaml.dump(graph, project / "dvc.yaml")
+
+    return change
+
+
+def remove(path: str) -> Callable[[Path], None]:
+    return lambda project: (project / path).unlink()
+
+
 def edit_a_score(project: Path) -> None:
     path = project / "data/metrics/summary.json"
     content = read_json(path)
@@ -126,6 +142,49 @@ PLANTED = {
         replace("dvc.yaml", "cmd: python -m stages.baseline ${key}", "cmd: python -X dev -m stages.baseline ${key}"),
         f"baseline@own is stale, {STALE}: its command changed",
     ),
+    # However Python is called, the code that runs is the same.
+    "undeclared import, called with options": (
+        all_of(
+            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
+            replace("dvc.yaml", "cmd: python -m stages.ingest", "cmd: env X=1 python3 -B -um stages.ingest"),
+        ),
+        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+    ),
+    "undeclared import, in a list of commands": (
+        all_of(
+            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
+            replace("dvc.yaml", "cmd: python -m stages.ingest ${key}", "cmd:\n      - ls\n      - python -X dev stages/ingest.py ${key}"),
+        ),
+        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+    ),
+    "undeclared import, in a stage of another name": (
+        all_of(
+            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
+            replace("dvc.yaml", "\n  ingest:\n", "\n  read:\n"),
+        ),
+        "dvc.yaml: read: stages/arrays/metrics.py is imported and not among its deps: add it",
+    ),
+    "undeclared import by name": (
+        append("stages/files/tables.py", "\nimport importlib\nimportlib.import_module('stages.arrays.metrics')\n"),
+        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+    ),
+    "undeclared parameter, by another name": (
+        append(
+            "stages/ingest.py", "\nfrom stages.files.parameters import section as part_of\npart_of('x', stage='predict', model=object)\n"
+        ),
+        "dvc.yaml: ingest: tasks.${key}.predict is read and not among its params: add it",
+    ),
+    "section that is no literal": (
+        replace("stages/ingest.py", "    task =", '    parameters.section("x", "pre" + "dict", object)\n    task ='),
+        "expected the section's name as a literal, so that dvc.yaml can be compared with it; received \"'pre' + 'dict'\"",
+    ),
+    "section without a name": (
+        replace("stages/ingest.py", "    task =", '    parameters.section("x")\n    task ='),
+        "expected the section's name as a literal, so that dvc.yaml can be compared with it; received none",
+    ),
+    "code that is no Python": (append("stages/files/tables.py", "\ndef f(:\n"), "expected valid Python, received: invalid syntax"),
+    "code with a NUL byte": (append("stages/files/tables.py", "\0"), "expected valid Python, received: "),
+    "code that is not UTF-8": (write("stages/files/tables.py", b"x = '\xff'\n"), "expected valid Python, received: "),
     "stale data": (other_raw_data, f"ingest@own is stale, {STALE}: data/raw/own.csv is no longer what it was made of"),
     "task that never ran": (lose_an_entry, "evaluate@own is stale"),
     "entries that do not belong together": (
@@ -143,7 +202,28 @@ PLANTED = {
         "url is a secret and in Git",
     ),
     "broken dvc.yaml": (replace("dvc.yaml", "stages:", "stages: ["), "dvc.yaml, line 5: expected valid YAML"),
+    "dvc.yaml without stages": (
+        write("dvc.yaml", b"metrics: []\n"),
+        "dvc.yaml: stages: expected a mapping of stages by name, received None",
+    ),
+    "dvc.yaml with a list of stages": (write("dvc.yaml", b"stages: [a]\n"), "expected a mapping of stages by name, received ['a']"),
+    "dvc.yaml that is a list": (write("dvc.yaml", b"- a\n"), "dvc.yaml: expected keys such as"),
+    "dvc.yaml that is empty": (write("dvc.yaml", b""), "dvc.yaml: expected keys such as"),
+    "dvc.yaml that is not UTF-8": (write("dvc.yaml", b"stages: {a: {cmd: \xff}}\n"), "dvc.yaml: expected valid YAML, received: "),
+    "no dvc.yaml": (remove("dvc.yaml"), "dvc.yaml in the current folder, found none"),
+    "stage that is null": (write("dvc.yaml", b"stages: {a: }\n"), "dvc.yaml: stages.a: expected a mapping with cmd, deps, params and outs"),
+    "stage whose body is a text": (write("dvc.yaml", b"stages: {a: {foreach: [1], do: x}}\n"), "stages.a: expected a mapping with cmd"),
+    "deps that are null": (set_in_graph("summarize", deps=None), "dvc.yaml: stages.summarize.deps: expected a list, received None"),
+    "params that are a number": (replace("dvc.yaml", "params: [tasks]", "params: 3"), "summarize.params: expected a list, received 3"),
+    "stage without a command": (replace("dvc.yaml", "cmd: python -m stages.summarize", "desc: x"), "DVC: "),
     "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "dvc.lock', YAML file structure is corrupted"),
+    "lock file of marks": (write("dvc.lock", b"<<<<<<< ours\n=======\n>>>>>>> theirs\n"), "DVC: "),
+    "lock file that is a list": (write("dvc.lock", b"- a\n"), "DVC: "),
+    "lock file with an entry that is null": (write("dvc.lock", b"schema: '2.0'\nstages: {check: }\n"), "DVC: "),
+    "lock file that is not UTF-8": (write("dvc.lock", b"schema: '2.0'\nstages: {a: {cmd: \xff}}\n"), "DVC: "),
+    "configuration without sections": (write(".dvc/config", b"a = 1\n"), ".dvc/config: expected sections of keys and values"),
+    "configuration that is not UTF-8": (write(".dvc/config", b"[core]\nx = \xff\n"), ".dvc/config: expected sections of keys and values"),
+    "no folder .dvc": (lambda project: shutil.rmtree(project / ".dvc"), "expected the folder .dvc beside dvc.yaml, found none"),
 }
 
 
@@ -153,6 +233,22 @@ def test_a_planted_fault_is_found(fault: str, project: Path) -> None:
     plant(project)
     found = list(faults(project))
     assert [line for line in found if expected in line], "\n".join(found)
+    assert not [line for line in found if "\n" in line or "Traceback" in line]
+
+
+def test_a_configuration_that_is_missing_holds_no_secret(project: Path) -> None:
+    remove(".dvc/config")(project)
+    assert not list(faults(project))
+
+
+@pytest.mark.parametrize("path", ["command.py", "kinds/__init__.py", "kinds/forecasting/train.py", "tokenize_text.py"])
+@pytest.mark.parametrize("code", ["def f(:", "import no_such_module"])
+def test_code_that_cannot_be_imported_is_told_in_a_line(path: str, code: str, project: Path, run: Run) -> None:
+    append(f"stages/{path}", f"\n{code}\n")(project)
+    done = run(project, "python", "-m", "tools.check", ok=False)
+    assert done.returncode == 1
+    expected = rf"error: (1 fault\n)?\S*stages/{path}, line \d+: expected code that can be imported, received: .+\n"
+    assert re.fullmatch(expected, done.stderr), done.stderr
 
 
 def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(project: Path, run: Run) -> None:
@@ -164,3 +260,54 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(project: Pat
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("folder", [".", "a folder/project"])
+def test_the_hook_checks_what_is_committed(folder: str, finished: Path, tmp_path: Path, run: Run) -> None:
+    project = tmp_path / "repository" / folder
+    shutil.copytree(finished, project, symlinks=True)
+    if folder != ".":
+        shutil.rmtree(project / ".git")
+        run(tmp_path / "repository", "git", "init", "-q")
+        run(project, "git", "add", "-A")
+        run(project, "git", "commit", "-qm", "start")
+    run(project, "bash", "-euc", f"{SET_UP}; make hooks; make hooks")  # a second time it is there already
+
+    def commit(*arguments: str, ok: bool) -> str:
+        done = run(project, "git", "commit", "-qm", "x", *arguments, ok=ok)
+        assert (done.returncode == 0) == ok
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    # What is in the work tree alone is not looked at; that which is in the index alone is.
+    replace("params.yaml", "units: 2", "units: 3")(project)
+    (project / "notes.txt").write_text("")
+    run(project, "git", "add", "notes.txt")
+    commit(ok=True)
+    run(project, "git", "add", "params.yaml")
+    replace("params.yaml", "units: 3", "units: 2")(project)
+    assert "train@own is stale" in commit(ok=False)
+    run(project, "git", "reset", "-q", "--hard")
+    # `git commit FILE` and `--all` have an index of their own.
+    replace("params.yaml", "units: 2", "units: two")(project)
+    (project / "notes.txt").write_text("more")
+    commit("notes.txt", ok=True)
+    assert "tasks.own.train.units: expected a valid integer" in commit("params.yaml", ok=False)
+    assert "tasks.own.train.units: expected a valid integer" in commit("--all", ok=False)
+    run(project, "git", "reset", "-q", "--hard")
+    # Code counts as it is staged, and a cached output in the index is found.
+    append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n")(project)
+    run(project, "git", "add", "-A")
+    run(project, "git", "add", "-f", "data/models/own/about.json")
+    said = commit(ok=False)
+    assert "stages/arrays/metrics.py is imported and not among its deps" in said
+    assert "data/models/own/about.json is a cached output and in Git as well" in said
+
+
+def test_a_hook_that_is_there_already_stays(finished: Path, project: Path, run: Run) -> None:
+    hook = project / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho mine\n")
+    done = run(project, "bash", "-euc", f"{SET_UP}; make hooks", ok=False)
+    assert done.returncode != 0
+    assert "pre-commit is there already: add this line to it" in done.stderr
+    assert hook.read_text() == "#!/bin/sh\necho mine\n"

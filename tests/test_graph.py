@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.kinds import PREPARED_BY
-from tests.conftest import ROOT, SMALL, Run, copy_project
+from stages import check as stage_check
+from tests.conftest import ROOT, SMALL, Run, committed, copy_project
+from tools.check import undeclared
 
 PIPELINES = [ROOT, ROOT / "benchmarks"]
 
@@ -19,11 +20,14 @@ def test_only_stage_files_read_parameters() -> None:
             assert "stages.files.parameters" not in calls, path
 
 
-@pytest.mark.parametrize("root", PIPELINES, ids=lambda root: root.name)
-def test_every_task_is_in_the_list_of_its_preparing_stage(root: Path) -> None:
-    params = YAML(typ="safe").load(root / "params.yaml")
-    for stage in set(PREPARED_BY.values()):
-        assert params[stage] == [name for name, task in params["tasks"].items() if PREPARED_BY[task["kind"]] == stage]
+@pytest.mark.published
+@pytest.mark.parametrize("folder", [".", "benchmarks"])
+def test_the_committed_parameters_are_in_order(folder: str) -> None:
+    stage_check.check(YAML(typ="safe").load(committed(f"{folder}/params.yaml")))
+
+
+def test_dvc_yaml_declares_what_every_stage_imports_and_reads() -> None:
+    assert not list(undeclared(ROOT))
 
 
 def test_the_benchmarks_run_the_same_graph() -> None:

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.files.writing import sha256_of
-from tests.conftest import Run, copy_project
+from tests.conftest import Run, committed, copy_project
 
 STAGES_WITHOUT_TENSORFLOW = [
     *("check", "fetch hourly", "ingest small", "scale_and_window small", "baseline small", "summarize"),
@@ -204,14 +204,11 @@ def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(stage: 
     assert digests(project / "data") == before
 
 
+@pytest.mark.published
 def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
-    params = YAML(typ="safe").load(Path(__file__).parent.parent / "params.yaml")
-    project = copy_project(tmp_path / "project", run)
-    (project / "params.yaml").write_text(
-        json.dumps(
-            {**params, "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"], "tokenize_text": []}
-        )
-    )
+    params = YAML(typ="safe").load(committed("params.yaml"))
+    only = {"tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"], "tokenize_text": []}
+    project = copy_project(tmp_path / "project", run, json.dumps({**params, **only}))
     run(project, "dvc", "repro", "-q", "predict@sum_of_two")
     newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"
     newer.write_text("x\n5\n6\n")

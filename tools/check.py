@@ -1,21 +1,38 @@
 """Tells by its exit code whether parameters, graph, lock file and repository are in order. Reads no data; needs none.
 
-Run from the folder of `dvc.yaml`: `python -m tools.check`. One line a fault, and exit code 1 if there is any.
+Run from the folder of `dvc.yaml`: `python -m tools.check`. One line a fault, and exit code 1 if there is any. With `--staged` it is about
+what Git would commit, code and all, not about what else stands in the work tree.
 """
 
+import os
 import re
 import subprocess
+import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
-from configparser import ConfigParser, ParsingError
+from configparser import ConfigParser
+from configparser import Error as ConfigError
 from pathlib import Path
 from typing import Any
 
-from stages import check as stage_check
-from stages import command
-from stages.errors import InputError
-from stages.files import parameters
-from stages.kinds import PREPARED_BY
-from tools import graph
+
+def _of_code(error: Exception) -> str:
+    """Says in a line which code cannot be imported. To find such code is what this is for, so it must not fail by it itself."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    path, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (place.filename, place.lineno)
+    return f"{path}, line {line}: expected code that can be imported, received: {type(error).__name__}: {error}"
+
+
+try:
+    from stages import check as stage_check
+    from stages import command
+    from stages.errors import InputError
+    from stages.files import parameters
+    from stages.kinds import PREPARED_BY
+    from tools import graph
+except Exception as error:
+    sys.exit(f"error: {_of_code(error)}")
 
 # Options of DVC remotes that are secrets: they belong into .dvc/config.local, which Git ignores.
 SECRETS = re.compile(r"password|passphrase|secret|token|(access|account|customer)_key|connection_string|credential|keyfile|sas_")
@@ -23,7 +40,10 @@ NO_SECRETS = ("ask_password", "ask_passphrase", "keyfile")
 
 
 def main(arguments: list[str]) -> None:
-    command.parser(__doc__, task=False).parse_args(arguments)
+    parser = command.parser(__doc__, task=False)
+    parser.add_argument("--staged", action="store_true", help="check what Git would commit instead of the work tree")
+    if parser.parse_args(arguments).staged:
+        sys.exit(_check_staged(Path.cwd()))
     found = list(faults(Path.cwd()))
     if found:
         raise InputError("\n".join([f"{len(found)} fault{'s' if len(found) > 1 else ''}", *found]))
@@ -33,45 +53,83 @@ def faults(root: Path) -> Iterator[str]:
     """Yields one line for everything that is not in order in the project at `root`."""
     try:
         stage_check.check(parameters.read_all(root / "params.yaml"))
-        stages = parameters.read_all(root / "dvc.yaml")["stages"]
+        found = list(undeclared(root))
     except InputError as error:
-        yield from str(error).splitlines()
-        return  # the graph is made of these
-    yield from _graph(root, stages)
-    yield from _repository(root)
+        yield from str(error).splitlines()  # the graph is made of these
+    except Exception as error:
+        yield _of_code(error)
+    else:
+        yield from found
+        yield from _repository(root)
 
 
-def _graph(root: Path, stages: dict[str, Any]) -> Iterator[str]:
+def undeclared(root: Path) -> Iterator[str]:
+    """Yields one line for everything that a stage imports or reads and `dvc.yaml` does not declare, or the other way round."""
+    stages = parameters.read_all(root / "dvc.yaml").get("stages")
+    if not isinstance(stages, dict):
+        raise InputError(f"dvc.yaml: stages: expected a mapping of stages by name, received {stages!r}")
     for name, entry in stages.items():
-        body = entry.get("do", entry)
-        if f"-m stages.{name}" not in str(body.get("cmd")):
-            continue  # a command of another kind: what it reads is not known
-        deps = {str(path) for path in body["deps"] if str(path).startswith("stages/")}
-        imported = graph.declared(root, name, of_a_kind=entry.get("foreach") == "${tasks}")
-        yield from (f"dvc.yaml: {name}: {path} is imported and not among its deps: add it" for path in sorted(imported - deps))
-        yield from (f"dvc.yaml: {name}: {path} is among its deps and not imported: remove it" for path in sorted(deps - imported))
-        given = set(body["params"])
-        read = graph.parameters_read(root, name, "${item}" if name in PREPARED_BY.values() else "${key}")
-        yield from (f"dvc.yaml: {name}: {key} is read and not among its params: add it" for key in sorted(read - given))
-        yield from (f"dvc.yaml: {name}: {key} is among its params and not read: remove it" for key in sorted(given - read))
+        body = entry.get("do", entry) if isinstance(entry, dict) else entry
+        if not isinstance(body, dict):
+            yield f"dvc.yaml: stages.{name}: expected a mapping with cmd, deps, params and outs, received {body!r}"
+            continue
+        lists = {part: body.get(part, []) for part in ("deps", "params")}
+        wrong = {part: value for part, value in lists.items() if not isinstance(value, list)}
+        yield from (f"dvc.yaml: stages.{name}.{part}: expected a list, received {value!r}" for part, value in wrong.items())
+        if not wrong:
+            try:
+                yield from _undeclared_by(root, str(name), entry, body)
+            except InputError as error:
+                yield str(error)
+
+
+def _undeclared_by(root: Path, name: str, entry: dict[str, Any], body: dict[str, Any]) -> Iterator[str]:
+    # However Python is called; what a command of another kind reads is not known.
+    modules = {module for module in re.findall(r"\bstages[./](\w+)", str(body.get("cmd"))) if (root / f"stages/{module}.py").exists()}
+    if not modules:
+        return
+    given = {
+        "deps": {str(path) for path in body.get("deps", []) if str(path).startswith("stages/")},
+        "params": {str(key) for entry in body.get("params", []) for key in _parameters_of(entry)},
+    }
+    imported, read = set(), set()
+    for module in modules:
+        imported |= graph.declared(root, module, of_a_kind=entry.get("foreach") == "${tasks}")
+        read |= graph.parameters_read(root, module, "${item}" if module in PREPARED_BY.values() else "${key}")
+    for part, found, how in (("deps", imported, "imported"), ("params", read, "read")):
+        yield from (f"dvc.yaml: {name}: {key} is {how} and not among its {part}: add it" for key in sorted(found - given[part]))
+        yield from (f"dvc.yaml: {name}: {key} is among its {part} and not {how}: remove it" for key in sorted(given[part] - found))
+
+
+def _parameters_of(entry: Any) -> list[Any]:
+    """Returns the parameters that an entry of `params` names in params.yaml: its own name, or those of a mapping of files."""
+    return (entry.get("params.yaml") or []) if isinstance(entry, dict) else [entry]
 
 
 def _repository(root: Path) -> Iterator[str]:
     """What DVC knows: stale stages, and outputs and secrets in places where they are not meant to be."""
-    from dvc.exceptions import DvcException
+    if not (root / ".dvc").is_dir():  # DVC would look for one in the folders above
+        yield "expected the folder .dvc beside dvc.yaml, found none: take it from Git, or run dvc init"
+        return
     from dvc.repo import Repo
 
     try:
         with Repo(root) as repo:
-            yield from _stale(repo)
+            found = list(_stale(repo))
             cached = [out.fs_path for out in repo.index.outs if out.use_cache]
-            done = subprocess.run(["git", "ls-files", "-z", "--", *cached], cwd=root, capture_output=True, text=True)
-            yield from (
-                f"{path} is a cached output and in Git as well: git rm --cached {path}" for path in filter(None, done.stdout.split("\0"))
-            )
-    except DvcException as error:
-        yield f"DVC: {error}"
+    except Exception as error:  # of DVC's own, and what else it ends with where a file is not as DVC writes it
+        yield f"DVC: {_one_line(error)}"
+    else:
+        yield from found
+        done = subprocess.run(["git", "ls-files", "-z", "--", *cached], cwd=root, capture_output=True, text=True)
+        yield from (
+            f"{path} is a cached output and in Git as well: git rm --cached {path}" for path in filter(None, done.stdout.split("\0"))
+        )
     yield from _secrets(root / ".dvc/config")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _stale(repo: Any) -> Iterator[str]:
@@ -112,15 +170,33 @@ def _stale(repo: Any) -> Iterator[str]:
 def _secrets(path: Path) -> Iterator[str]:
     config = ConfigParser(interpolation=None, strict=False)
     try:
-        config.read_string(path.read_text(encoding="utf-8"))
-    except ParsingError as error:
-        yield f"{path.parent.name}/{path.name}: {error}"
+        config.read_string(path.read_text(encoding="utf-8") if path.exists() else "")
+    except (ConfigError, UnicodeDecodeError) as error:
+        yield f".dvc/config: expected sections of keys and values, received: {_one_line(error)}"
         return
     for section in config.sections():
         for key, value in config[section].items():
             secret = SECRETS.search(key) and key not in NO_SECRETS
             if secret or re.search(r"://[^/@\s]+:[^/@\s]+@", value):
                 yield f".dvc/config: {section}: {key} is a secret and in Git: change it, and keep it with dvc remote modify --local"
+
+
+def _check_staged(root: Path) -> int:
+    """Checks the files of Git's index, in a folder of their own and by their own code. Returns the exit code."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+    # During `git commit FILE` the index is a temporary one: Git names it to its hooks, and here.
+    prefix, repository, index = git("rev-parse", "--show-prefix", "--absolute-git-dir", "--git-path", "index").splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        git("checkout-index", "--all", "--quiet", f"--prefix={folder}/")
+        project = Path(folder) / prefix
+        if (project / ".dvc").is_dir():
+            # DVC finds no repository of Git's there, and needs none. What it notes goes away with the folder.
+            (project / ".dvc/config.local").write_text(f"[core]\n    no_scm = true\n    site_cache_dir = {folder}/.dvc_site\n")
+        of_the_index = {"GIT_DIR": repository, "GIT_WORK_TREE": folder, "GIT_INDEX_FILE": str(root / index)}
+        return subprocess.run([sys.executable, "-m", "tools.check"], cwd=project, env={**os.environ, **of_the_index}).returncode
 
 
 if __name__ == "__main__":
