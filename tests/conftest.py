@@ -1,5 +1,6 @@
 """Copies of the project in temporary folders, with a small task that runs in seconds."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -125,11 +126,18 @@ def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     """A project in which `dvc repro` has run and whose result is committed. Tests that change it take `project`."""
-    target = copy_project(tmp_path_factory.mktemp("finished") / "project", run)
-    run(target, "dvc", "repro", "-q")
-    run(target, "git", "add", "-A")
-    run(target, "git", "commit", "-qm", "run")
-    return target
+    # Of several processes that run tests, one runs it for all, and each has a copy.
+    own = tmp_path_factory.mktemp("finished")
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "finished").exists():
+            target = copy_project(shared / "unfinished", run)
+            run(target, "dvc", "repro", "-q")
+            run(target, "git", "add", "-A")
+            run(target, "git", "commit", "-qm", "run")
+            target.rename(shared / "finished")
+    return shutil.copytree(shared / "finished", own / "project", symlinks=True)
 
 
 @pytest.fixture

@@ -15,11 +15,13 @@ from tests.conftest import SET_UP, Run
 from tools.check import faults
 
 
-def test_a_finished_run_is_in_order_also_where_nothing_was_pulled(finished: Path, tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("line_ends", ["false", "input", "true"])
+def test_a_finished_run_is_in_order_also_where_nothing_was_pulled(line_ends: str, finished: Path, tmp_path: Path, run: Run) -> None:
     assert not list(faults(finished))
-    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
+    run(tmp_path, "git", "clone", "-q", "-c", f"core.autocrlf={line_ends}", str(finished), "clone")
     assert not (tmp_path / "clone/data/models").exists()
     assert not list(faults(tmp_path / "clone"))
+    assert not run(tmp_path / "clone", "git", "status", "--short").stdout
 
 
 def replace(path: str, old: str, new: str) -> Callable[[Path], None]:

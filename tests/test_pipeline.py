@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -151,7 +152,7 @@ def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(pr
 def test_a_queued_sweep_runs_two_experiments(project: Path, run: Run) -> None:
     run(project, "dvc", "exp", "run", "--queue", "-S", "tasks.small.train.cell=simple_rnn,lstm")
     run(project, "dvc", "queue", "start", "--jobs", "2")
-    for _ in range(150):
+    for _ in range(1200):
         status = run(project, "dvc", "queue", "status").stdout
         if "Running" not in status and "Queued" not in status:
             break
@@ -177,15 +178,17 @@ def test_a_stage_that_needs_no_tensorflow_runs_without_it(command: str, project:
 
 def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(project: Path, run: Run, environment: dict[str, str]) -> None:
     metrics, lock = (project / "data/metrics/small.json").read_bytes(), (project / "dvc.lock").read_bytes()
-    edit(project, "epochs: 2", "patience: 100000, epochs: 100000")
+    edit(project, "epochs: 2", "checkpoint_seconds: 0, patience: 100000, epochs: 100000")
+    shutil.rmtree(project / "data/checkpoints/small")  # of the run that this is a copy of
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     training = subprocess.Popen(["dvc", "repro", "train@small"], cwd=project, env=environment, start_new_session=True, **quiet)
-    time.sleep(12)
-    assert training.poll() is None
+    while not list(project.glob("data/checkpoints/small/*/member_1/*.json")):
+        assert training.poll() is None
+        time.sleep(0.1)
     os.killpg(training.pid, signal.SIGKILL)
     training.wait()
     assert (project / "data/metrics/small.json").read_bytes() == metrics
-    edit(project, "patience: 100000, epochs: 100000", "epochs: 2")
+    edit(project, "checkpoint_seconds: 0, patience: 100000, epochs: 100000", "epochs: 2")
     run(project, "dvc", "repro", "-q")
     assert (project / "dvc.lock").read_bytes() == lock
 
