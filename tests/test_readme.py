@@ -77,12 +77,22 @@ def test_the_speeds_of_the_recurrent_layers_are_the_committed_ones() -> None:
         assert f"| {names[case['cell']]}, {case['shape']} | {' | '.join(shown)} |" in page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
-def test_links_and_pictures_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        # A picture may be away while the stage that draws it runs, or for good with its task.
-        known = subprocess.run(["git", "ls-files", "--error-unmatch", target], cwd=page.parent, capture_output=True)
-        assert target.startswith("https://") or (page.parent / target).exists() or known.returncode == 0, target
+def links(page: str) -> list[str]:
+    return re.findall(r"\]\(([^)#]+)\)", page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in links(page.read_text()):
+        assert target.startswith(("https://", "data/")) or (page.parent / target).exists(), target
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_results_that_are_shown_are_committed(page: Path) -> None:
+    for target in links(committed(page.relative_to(ROOT).as_posix())):
+        if target.startswith("data/"):
+            assert subprocess.run(["git", "cat-file", "-e", f"HEAD:./{target}"], cwd=page.parent).returncode == 0, target
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README))))
