@@ -33,14 +33,12 @@ audit: setup ## Known holes in the locked packages, where the network allows
 	python -m tools.audit
 
 # Git runs hooks at the top of its work tree.
-HOOK = $(shell git rev-parse --git-path hooks)/pre-commit
-CHECK = cd "./$(shell git rev-parse --show-prefix)" && exec make --quiet check STAGED=1
 hooks: setup ## `make check` of what is to be committed, before each commit
-	@! grep -qsvFx -e '#!/bin/sh' -e '$(CHECK)' -e 'exec make --quiet check' "$(HOOK)" \
-		|| { echo '$(HOOK) is there already: add this line to it: (cd "./$(shell git rev-parse --show-prefix)" && make --quiet check STAGED=1)' >&2; exit 1; }
-	mkdir -p "$(dir $(HOOK))"
-	printf '#!/bin/sh\n%s\n' '$(CHECK)' > "$(HOOK)"
-	chmod +x "$(HOOK)"
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; project="./$$(git rev-parse --show-prefix)"; \
+	check="cd \"$$project\" && exec make --quiet check STAGED=1"; \
+	! grep -qsvFx -e '#!/bin/sh' -e "$$check" -e 'exec make --quiet check' "$$hook" || { \
+		echo "$$hook is there already: add this line to it: (cd \"$$project\" && make --quiet check STAGED=1) || exit 1" >&2; exit 1; }; \
+	mkdir -p "$$(dirname "$$hook")" && printf '#!/bin/sh\n%s\n' "$$check" > "$$hook" && chmod +x "$$hook"
 
 # Git runs a merge driver at the top of its work tree, so the project's folder is found by the path of its dvc.lock. Where there is no
 # Python to ask, or it fails, the lock file is in conflict as any text is.

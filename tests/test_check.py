@@ -264,7 +264,7 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(project: Pat
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("folder", [".", "a folder/project"])
+@pytest.mark.parametrize("folder", [".", "a folder/it's one"])
 def test_the_hook_checks_what_is_committed(folder: str, finished: Path, tmp_path: Path, run: Run) -> None:
     project = tmp_path / "repository" / folder
     shutil.copytree(finished, project, symlinks=True)

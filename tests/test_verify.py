@@ -1,7 +1,9 @@
 """`make verify` tells whether a run gives the committed bytes, and what differs if not."""
 
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 from stages.files import models
 from stages.files.writing import write_json
 from stages.networks.backend import keras
-from tests.conftest import Run
+from tests.conftest import ROOT, Run, copy_project
 from tests.test_pipeline import edit
+from tools import clones
 from tools.verify import differences
 
 
@@ -46,6 +49,30 @@ def test_a_task_that_is_not_there_is_one_clear_error(project: Path, run: Run) ->
     done = run(project, "python", "-m", "tools.verify", "--task", "none", ok=False)
     assert done.returncode == 1
     assert "error: expected the name of a task in dvc.lock, received 'none'" in done.stderr
+
+
+@pytest.mark.parametrize("folder", [".", "a folder/project"])
+def test_a_clone_holds_the_last_commit_and_the_raw_data(folder: str, tmp_path: Path, run: Run) -> None:
+    project = copy_project(tmp_path / "repository" / folder, run)
+    if folder != ".":
+        shutil.rmtree(project / ".git")
+        run(tmp_path / "repository", "git", "init", "-q")
+        run(project, "git", "add", "-A")
+        run(project, "git", "commit", "-qm", "start")
+    (project / "notes.txt").write_text("not committed")
+    clone = clones.clone(project, tmp_path / "clone")
+    assert (clone / "data/raw/own.csv").read_bytes() == (project / "data/raw/own.csv").read_bytes()
+    assert (clone / "dvc.yaml").exists()
+    assert not (clone / "notes.txt").exists()
+
+
+def test_without_a_repository_or_a_lock_file_there_is_one_clear_error(tmp_path: Path, run: Run) -> None:
+    for content in (None, "schema: '2.0'\nstages: [a]\n", "schema: '2.0'\nstages:\n  train@x:\n    cmd: x\n"):
+        if content is not None:
+            (tmp_path / "dvc.lock").write_text(content)
+        done = run(tmp_path, sys.executable, "-m", "tools.verify", "--task", "x", ok=False, PYTHONPATH=str(ROOT))
+        assert done.returncode == 1
+        assert re.fullmatch(r"error: [^\n]*(dvc\.lock|not a git repository)[^\n]*\n", done.stderr), done.stderr
 
 
 def test_what_differs_is_named(tmp_path: Path) -> None:
