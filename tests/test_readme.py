@@ -6,6 +6,7 @@ their own has other numbers than these pages: so these tests are marked `publish
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,29 @@ def test_results_that_are_shown_are_committed(page: Path) -> None:
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README))))
 def test_every_make_target_exists(target: str) -> None:
     assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_make_test_is_about_the_code_and_ci_about_the_projects_state_as_well() -> None:
+    asked = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert "pytest" in asked
+    assert "tools.check" not in asked
+    assert {"make check", "make test", "make test-pages"} <= set((ROOT / ".ci/run").read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_the_tests_stay_green_after_a_run_and_a_task_of_ones_own(tmp_path: Path, run: Run) -> None:
+    run(tmp_path, "git", "clone", "-q", str(ROOT), "clone")
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT / "tests", clone / "tests", dirs_exist_ok=True)
+    (clone / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    (clone / "data/plots/carbon_dioxide/prediction.png").unlink()
+    for folder in (clone, clone / "benchmarks"):
+        scores = json.loads((folder / "data/metrics/summary.json").read_text())
+        (folder / "data/metrics/summary.json").write_text(json.dumps({"mine": scores.popitem()[1]}))
+        params = YAML(typ="safe").load(folder / "params.yaml")
+        params = {**params, "seed": 8, "tasks": {"mine": params["tasks"].popitem()[1]}, "scale_and_window": ["mine"], "tokenize_text": []}
+        (folder / "params.yaml").write_text(json.dumps(params))
+    run(clone, "python", "-m", "pytest", "tests/test_readme.py", "tests/test_graph.py", "-m", "not slow")
 
 
 @pytest.mark.published
