@@ -44,8 +44,9 @@ def probabilities(logits: np.ndarray, temperature: float = 1.0, top_k: int | Non
         best = np.zeros_like(logits)
         np.put_along_axis(best, logits.argmax(-1)[..., None], 1.0, -1)
         return best
-    scaled = logits / temperature
-    found = np.exp(scaled - scaled.max(-1, keepdims=True))
+    # Divided last: a temperature next to 0 makes numbers infinite, and the difference of two such is none.
+    with np.errstate(over="ignore"):
+        found = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     found /= found.sum(-1, keepdims=True)
     order = np.argsort(-found, axis=-1, kind="stable")
     ranked = np.take_along_axis(found, order, -1)

@@ -6,8 +6,10 @@ The first ids mean the same in all of them: 0 is padding, 1 an unknown token, 2 
 import json
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain, compress
 from typing import Any, Literal, Protocol
 
@@ -18,8 +20,19 @@ from stages.errors import InputError
 PAD, UNKNOWN, END = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<eos>")
 Unit = Literal["words", "characters", "bytes"]
-# Words, and every other visible character by itself.
-_APART = re.compile(r"\w+|[^\w\s]")
+
+
+@cache
+def _apart() -> re.Pattern[str]:
+    """Returns the pattern of words, and of every other visible character by itself.
+
+    By Unicode's rules (annex 29), what extends a character stays with it: combining marks, such as accents and the vowels of many scripts;
+    joiners, which words of Persian and Indian languages have inside; the colours of emoji, and emoji that are joined to one.
+    """
+    marks = "".join(chr(point) for point in range(sys.maxunicode) if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me"))
+    # The long list is only gone through where a character can be in it.
+    extending = f"(?![\0-\u02ff])[{marks}\u200c\u200d\U0001f3fb-\U0001f3ff]"
+    return re.compile(rf"\w+(?:{extending}\w*)*|[^\w\s](?:{extending})*(?:(?<=\u200d)[^\w\s](?:{extending})*)*")
 
 
 class Tokenizer(Protocol):
@@ -77,7 +90,7 @@ class Words:
 
     def _split(self, text: str) -> list[str]:
         text = text.lower() if self.lower else text
-        return _APART.findall(text) if self.apart else text.split()
+        return _apart().findall(text) if self.apart else text.split()
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
         return Counter(chain.from_iterable(map(self._split, texts)))
@@ -228,7 +241,7 @@ def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
         vocab_size=size,
-        min_frequency=minimum_count,
+        min_frequency=min(minimum_count, sys.maxsize),
         special_tokens=list(SPECIAL),
         initial_alphabet=alphabet,
         show_progress=False,

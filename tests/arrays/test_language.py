@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -282,6 +283,40 @@ def test_a_vocabulary_is_sorted_by_count_then_token() -> None:
     assert rare.encode(["a d"])[0].tolist() == [3, tokens.UNKNOWN]
     apart = tokens.fit([["Hello, (World)!"]], "words", None, 1, True, True)
     assert sorted(apart.token(number) for number in range(3, apart.size)) == ["!", "(", ")", ",", "hello", "world"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["हिन्दी", "भाषा", "।"],
+        ["ภาษาไทย", "น้ำ"],
+        ["مُحَمَّدٌ", "رَسُولٌ"],
+        ["e\u0301cole", ",", "nai\u0308f", "!"],
+        ["می\u200cخواهم", "."],
+        ["বাংলা", "தமிழ்", "מְנֻקָּד", "ក្រុម"],
+        ["👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "⚡", "⚡"],
+        ["don", "'", "t", "(", "a_b", ")", "x²", "-", "3", ".", "5"],
+        ["\u0301", "x"],
+    ],
+)
+def test_words_keep_what_extends_their_characters(words: list[str]) -> None:
+    fitted = tokens.fit([words], "words", None, 1, False, True)
+    for text in (" ".join(words), "".join(words) if words[-1] in "!." else ""):
+        ids, _ = fitted.encode([text])
+        assert [fitted.token(number) for number in ids] == (words if text else [])
+
+
+def test_all_other_text_is_cut_as_words_and_marks_of_their_own() -> None:
+    text = "".join(map(chr, range(0x2FF))) + " Wörter, 日本語の文。 2½ ﬁ ±x"
+    fitted = tokens.fit([[text]], "words", None, 1, False, True)
+    assert [fitted.token(number) for number in fitted.encode([text])[0]] == re.findall(r"\w+|[^\w\s]", text)
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-9])
+def test_a_temperature_next_to_nothing_leaves_the_likeliest(temperature: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 7))
+    logits[:, 0] = -np.inf
+    np.testing.assert_allclose(language.probabilities(logits, temperature), language.probabilities(logits, 0.0))
 
 
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
