@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     floor_folder, model_folder = Path("data/baselines") / task, Path("data/models") / task
     floors, floor_arrays = read_json(floor_folder / "scores.json"), examples.read(floor_folder).arrays
 
-    about = read_json(model_folder / "about.json")
+    about = models.about(model_folder, Path("data/examples") / task)
     network = models.read(model_folder / "model.keras")
     if about["fast"]:
         recurrent.accelerate(network)

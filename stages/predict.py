@@ -43,6 +43,7 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
     if not trained.exists():
         raise InputError(f"expected a trained model at {trained}, found none: run `dvc repro` or `dvc pull`")
     prepared = Path("data/examples") / task
+    about = models.about(trained.parent, prepared)
     known = kinds.Known(
         examples=examples.read(prepared),
         fitted=examples.read(Path("data/evaluations") / task).arrays,
@@ -54,7 +55,7 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         checked=lambda value, model: parameters.checked(value, model, lambda keys: _option(keys, given)),
     )
     network = models.read(trained)
-    if read_json(trained.with_name("about.json"))["fast"]:
+    if about["fast"]:
         recurrent.accelerate(network)
     try:
         found = part.predict(known, network, section, given)

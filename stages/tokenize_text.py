@@ -1,12 +1,14 @@
 """Ingested texts -> data/examples/TASK: token ids in one flat array, and the tokenizer as readable text."""
 
+import hashlib
 import logging
-import tempfile
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from stages import command
 from stages.arrays import ngrams, tokens
@@ -34,7 +36,8 @@ class Parameters(Section):
     """
 
     unit: tokens.Unit = "words"
-    vocabulary_size: Count | None = None
+    # The trainer of `bytes` takes memory for the whole size at once.
+    vocabulary_size: Annotated[int, Field(gt=len(tokens.SPECIAL), le=10_000_000)] | None = None
     minimum_count: Count = 1
     lower: bool = False
     apart: bool = False
@@ -46,12 +49,17 @@ def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
     section = parameters.section(task, "tokenize_text", Parameters)
     source, folder = Path("data/ingested") / task, Path("data/examples") / task
-    with tempfile.TemporaryDirectory(prefix="reprise_") as scratch:
-        try:
-            result, tokenizer = prepare(Texts(source / "table.parquet"), read_json(source / "about.json"), section, Path(scratch))
-        except InputError as error:
-            raise InputError(f"task {task}: {error}") from None
+    # In the stage's own folder, which the next run empties if this one is killed.
+    scratch = folder / ".scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        result, tokenizer = prepare(Texts(source / "table.parquet"), read_json(source / "about.json"), section, scratch)
         examples.write(folder, result)
+    except InputError as error:
+        raise InputError(f"task {task}: {error}") from None
+    finally:
+        shutil.rmtree(scratch)
     write_text(folder / "tokenizer.json", tokenizer.content())
     log.info("%s: %d ids, tokens %s, unknown %s", task, tokenizer.size, result.about["tokens"], result.about["unknown_rate"])
 
@@ -142,6 +150,7 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
             "examples": section.examples,
             "unit": section.unit,
             "vocabulary_size": tokenizer.size,
+            "tokenizer": hashlib.sha256(tokenizer.content().encode()).hexdigest(),
             "pad_id": tokens.PAD,
             "unknown_id": tokens.UNKNOWN,
             "end_id": tokens.END,

@@ -9,7 +9,7 @@ from pathlib import Path
 from stages import command, kinds
 from stages.errors import InputError
 from stages.files import checkpoints, examples, models, parameters
-from stages.files.writing import write_json, write_text
+from stages.files.writing import sha256_of, write_json, write_text
 from stages.networks import training
 
 log = logging.getLogger("reprise")
@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> None:
         "epochs": sum(len(history.epochs) for history in histories),
         "best_epochs": [history.best_epoch for history in histories],
         "fast": section.fast,
+        "examples": sha256_of(source / "about.json"),
     }
     write_json(folder / "about.json", about)
     lines = [
@@ -59,7 +60,8 @@ def main(arguments: list[str]) -> None:
         {"train_seconds": round(seconds, 3), "train_steps": sum(history.steps for history in histories)},
     )
     checkpoints.finish(saved)
-    log.info("%s: %s in %.1f s", task, ", ".join(f"{key} {value}" for key, value in about.items()), seconds)
+    shown = ", ".join(f"{key} {value}" for key, value in about.items() if key != "examples")
+    log.info("%s: %s in %.1f s", task, shown, seconds)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Examples on disk: named `.npy` arrays, memory-mapped when read, and `about.json`."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +18,20 @@ class Examples:
 
 
 def write(folder: Path, examples: Examples) -> None:
-    """Writes one `.npy` file an array, and `about.json` with the shapes and types of them all."""
+    """Writes one `.npy` file an array, and `about.json` with the shapes, types and sums of them all: examples that differ differ there."""
+    arrays = {}
     for name, array in examples.arrays.items():
         with whole(folder / f"{name}.npy") as part, part.open("wb") as file:
+            digest = hashlib.sha256()
+
+            def write(block: bytes, file: Any = file, digest: Any = digest) -> None:
+                digest.update(block)
+                file.write(block)
+
             # NumPy would write to a real file by itself, and not notice when a small one no longer fits on the disk.
-            np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
-    shapes = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in examples.arrays.items()}
-    write_json(folder / "about.json", {**examples.about, "arrays": shapes})
+            np.lib.format.write_array(SimpleNamespace(write=write), array, allow_pickle=False)
+        arrays[name] = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest.hexdigest()}
+    write_json(folder / "about.json", {**examples.about, "arrays": arrays})
 
 
 def read(folder: Path) -> Examples:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
-from stages.files.writing import RESTORE, whole
+from stages.files.writing import RESTORE, read_json, sha256_of, whole
 
 
 def write(path: Path, model: Any) -> None:
@@ -44,6 +44,17 @@ def read(path: Path) -> Any:
         reason = error
     said = " ".join(str(reason).split()).split(". ")[0][:200]  # what follows is advice for who writes code
     raise InputError(f"{path}: expected a Keras model as training writes it, received one that is refused: {said}. {RESTORE}") from None
+
+
+def about(folder: Path, prepared: Path) -> dict[str, Any]:
+    """Returns what `train` wrote about a model. Raises `InputError` where its examples have been prepared anew since.
+
+    What a number means to the model stands beside its examples: their scaler, their tokenizer.
+    """
+    found = read_json(folder / "about.json")
+    if found.get("examples") != sha256_of(prepared / "about.json"):
+        raise InputError(f"expected the examples in {prepared} that {folder} was trained on, received other ones: run `dvc repro`")
+    return found
 
 
 def _fixed_date(metadata: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no test names a kind."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -248,4 +249,5 @@ def test_examples_survive_the_disk_memory_mapped(sample: Sample, tmp_path: Path)
     for name, array in given.arrays.items():
         np.testing.assert_array_equal(found.arrays[name], array)
         assert isinstance(found.arrays[name], np.memmap)
-        assert found.about["arrays"][name] == {"shape": list(array.shape), "dtype": str(array.dtype)}
+        sha256 = hashlib.sha256((tmp_path / f"{name}.npy").read_bytes()).hexdigest()
+        assert found.about["arrays"][name] == {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": sha256}
