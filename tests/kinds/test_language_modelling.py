@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from stages import baseline, check, command, evaluate, ingest, predict, tokenize_text, train
 from stages.arrays import language, ngrams, streams
 from stages.files import examples
+from stages.kinds.language_modelling import ingest as ingest_kind
 from stages.kinds.language_modelling import predict as kind
 from stages.kinds.language_modelling import train as language_training
 from stages.networks import training
@@ -102,6 +104,9 @@ def test_raw_text_that_is_wrong_is_one_error_and_earlier_results_stay(name: str,
         ({"unit": "bytes"}, "expected a number for the unit bytes"),
         ({"unit": "bytes", "vocabulary_size": 5000}, "can fill"),
         ({"minimum_count": 10**6}, ""),
+        ({"vocabulary_size": 3}, "vocabulary_size: expected greater than 3"),
+        ({"unit": "bytes", "vocabulary_size": 10**12}, "vocabulary_size: expected less than or equal to 10000000"),
+        ({"unit": "bytes", "vocabulary_size": 300, "minimum_count": 10**30}, "can fill"),
     ],
 )
 def test_vocabularies_that_do_not_fit_are_one_error(
@@ -317,6 +322,10 @@ def test_what_can_be_asked_on_the_command_line(trained: Path, monkeypatch: pytes
         (["--prompt", "  "], "expected a prompt with at least one token"),
         (["--prompt", "the", "--top-p", "0"], "task x: --top-p: expected greater than 0"),
         (["--prompt", "the", "--temperature", "-1"], "task x: --temperature: expected greater than or equal to 0"),
+        (["--prompt", "zebra\n"], "expected at least one token that training saw"),
+        (["--prompt", "the \udcff"], "--prompt: expected a valid string"),
+        (["--next", "0"], "--next: expected a number of tokens, at least 1, received 0"),
+        (["--next=-3", "--prompt", "the"], "--next: expected a number of tokens, at least 1, received -3"),
     ],
 )
 def test_prompts_that_are_wrong_are_one_error(arguments: list[str], message: str, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +353,7 @@ def test_generation_takes_one_step_a_token(trained: Path) -> None:
     known = kind.Known(
         examples.read(Path("data/examples/x")),
         {},
-        None,
+        ingest_kind.Parameters.model_validate(PARAMS["tasks"]["x"]["ingest"]),
         lambda: None,
         lambda path: [],
         lambda name: Path("data/examples/x", name).read_text(),
@@ -360,3 +369,128 @@ def test_generation_takes_one_step_a_token(trained: Path) -> None:
         logits = generator._allowed(step(np.array([path], np.int32), None)[0])
         assert tokenizer.token(int(logits.argmax())) == token
         path.append(int(logits.argmax()))
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    predict.main(["x", *arguments])
+    return capsys.readouterr().out
+
+
+def outputs() -> dict[str, bytes]:
+    folders = (Path("data/predictions"), Path("data/plots"))
+    return {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def test_any_option_asks_and_leaves_the_outputs_of_the_pipeline(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = outputs()
+    as_the_pipeline = Path("data/predictions/x/samples.md").read_text()
+    assert said(capsys, "--seed", "0") == as_the_pipeline
+    assert said(capsys, "--temperature", "0.5") != as_the_pipeline
+    first = json.loads(before["data/predictions/x/samples.jsonl"].splitlines()[0])
+    assert said(capsys, "--samples", "0") == f"**the cat**{first['text']}\n"
+    assert said(capsys, "--output", "out.jsonl") == ""
+    assert Path("out.jsonl").read_bytes() == before["data/predictions/x/samples.jsonl"]
+    assert outputs() == before
+
+
+def test_a_prompt_that_is_given_again_is_continued_in_draws_of_its_own(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--temperature", "2", "--tokens", "15"]
+    once = said(capsys, *options, "--prompt", "the cat").splitlines()[0]
+    other = said(capsys, *options, "--prompt", "a dog").splitlines()[0]
+    predict.main(["x", *options, *["--prompt", "the cat"] * 3, "--prompt", "a dog", "--output", "out.jsonl"])
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    found = [f"**{line['prompt']}**{line['text']}" for line in lines]
+    assert len(set(found)) == 4
+    assert [text.splitlines()[0] for text in found][::3] == [once, other]
+    assert len(said(capsys, "--prompt", "the", "--prompt", "the", "--next", "3").splitlines()) == 3
+
+
+def test_a_stream_of_lines_goes_on_behind_their_ends(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict.main(["x", "--prompt", "the cat", "--tokens", "200", "--output", "out.jsonl"])
+    line = json.loads(Path("out.jsonl").read_text())
+    assert len(line["tokens"]) == 200
+    assert line["text"].count("\n") == line["tokens"].count("<eos>") > 5
+    assert "<eos>" not in line["text"]
+    predict.main(["x", "--prompt", "the cat", "--tokens", "200", "--stop-at-end", "--output", "out.jsonl"])
+    stopped = json.loads(Path("out.jsonl").read_text())
+    assert stopped["tokens"] == line["tokens"][: line["tokens"].index("<eos>") + 1]
+    assert stopped["text"] == line["text"].split("\n")[0]
+
+
+def generator_of(
+    section: dict[str, Any], prediction: dict[str, Any] | None = None, *, lines: bool = True, rows: list[str] | None = None
+) -> kind.Generator:
+    """Returns a generator whose network gives all tokens the same probability."""
+    Path("params.yaml").write_text(json.dumps(with_(tokenize_text=section)))
+    if rows is not None:
+        Path("data/raw/x.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+        Path("params.yaml").write_text(json.dumps(with_(tokenize_text=section, ingest={"file": "data/raw/x.jsonl", "text": "text"})))
+    ingest.main(["x"])
+    tokenize_text.main(["x"])
+    about = examples.read(Path("data/examples/x")).about
+    tokenizer = kind.tokens.of(Path("data/examples/x/tokenizer.json").read_text())
+    network = language_training.build(about, language_training.Parameters(units=2))
+    return kind.Generator(network, tokenizer, about, kind.Parameters(**(prediction or {})), lines=lines)
+
+
+def test_a_line_break_in_a_prompt_is_what_it_is_in_training(folder: Path) -> None:
+    end = [kind.tokens.END]
+
+    def ids(generator: kind.Generator, prompt: str) -> list[int]:
+        return generator.encode(prompt).tolist()
+
+    for unit in ("characters", "words"):
+        lines = generator_of({"unit": unit})
+        the, home = ids(lines, "the"), ids(lines, "home")
+        for line_end in ("\n", "\r\n", "\r"):
+            assert ids(lines, f"the{line_end}home{line_end}") == the + end + home + end
+        assert ids(lines, "\n") == end
+    no_ends = generator_of({"unit": "characters", "end": False})
+    assert ids(no_ends, "the\nhome") == ids(no_ends, "thehome")
+    with_breaks = generator_of({"unit": "characters"}, lines=False, rows=[f"{line}\n{line}" for line in LINES])
+    assert not {kind.tokens.UNKNOWN, kind.tokens.END} & set(ids(with_breaks, "the\nhome"))
+    without = generator_of({"unit": "characters"}, lines=False, rows=LINES)
+    assert ids(without, "the\nhome") == ids(without, "the") + end + ids(without, "home")
+
+
+def test_a_prompt_for_beginnings_of_texts_is_cropped_as_generation_crops(folder: Path) -> None:
+    generator = generator_of({"examples": "prefixes"}, {"tokens": 3, "temperature": 0.0})
+    longest = max(len(line.split()) for line in LINES)
+    ids = generator.encode(" ".join(WORDS * 5))
+    assert generator.tokenizer.decode(ids) == " ".join((WORDS * 5)[-longest:])
+    long, short = (generator.continued("", generator.encode(" ".join(words)), 1)[0] for words in (WORDS * 5, (WORDS * 5)[-longest:]))
+    assert long == short
+    assert generator.encode("the cat\na dog").tolist() == generator.encode("a dog").tolist()
+    assert generator.encode("the cat\n").tolist() == []
+    with pytest.raises(kind.InputError, match="stop_at_end: expected true"):
+        generator_of({"examples": "prefixes"}, {"stop_at_end": False})
+
+
+@pytest.mark.parametrize("stage", [predict, evaluate])
+def test_examples_that_are_newer_than_the_model_are_one_error(stage: Any, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of words in another order: without the check, other words would be told."""
+    tokenize_text.main(["x"])
+    stage.main(["x"])
+    swap = {"cat": "dog", "dog": "cat"}
+    lines = [" ".join(swap.get(word, word) for word in line.split()) for line in LINES]
+    Path("data/raw/x.txt").write_text("\n".join(lines) + "\n")
+    ingest.main(["x"])
+    tokenize_text.main(["x"])
+    before = outputs()
+    assert "expected the examples in data/examples/x that data/models/x was trained on" in error_of(stage.main, ["x"], monkeypatch)
+    assert outputs() == before
+
+
+def test_a_scratch_folder_of_a_run_that_was_killed_is_removed_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest.main(["x"])
+    tokenize_text.main(["x"])
+    names = sorted(path.name for path in Path("data/examples/x").iterdir())
+    Path("data/examples/x/.scratch").mkdir()
+    Path("data/examples/x/.scratch/token_ids").write_bytes(b"half")
+    tokenize_text.main(["x"])
+    assert sorted(path.name for path in Path("data/examples/x").iterdir()) == names
+    assert {path for path in Path(gettempdir()).glob("reprise_*") if path.stat().st_mtime > Path("params.yaml").stat().st_mtime} == set()
+    Path("params.yaml").write_text(json.dumps(with_(tokenize_text={"vocabulary_size": 500})))
+    error_of(tokenize_text.main, ["x"], monkeypatch)
+    assert sorted(path.name for path in Path("data/examples/x").iterdir()) == names

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +19,7 @@ from stages.sections import Count, Section
 
 DRAWN = "bars"
 SHOWN = 10
+_LINE_END = re.compile(r"\r\n|[\r\n]")
 
 
 class Parameters(Section):
@@ -24,7 +27,9 @@ class Parameters(Section):
 
     temperature: divides the logits; 0: always the likeliest token. top_k, top_p: only so many of the likeliest tokens, or only those whose
         probabilities together reach so much.
-    beams: instead of drawing, the likeliest of so many continuations that are held at a time. longest: tokens of a prompt.
+    beams: instead of drawing, the likeliest of so many continuations that are held at a time. longest: tokens of a prompt, where the
+        network carries its state; else no more than the longest training text is ever seen of it.
+    stop_at_end: whether a continuation ends with its text; null: yes, but not with the line where the lines of plain text are a stream.
     """
 
     prompts: list[Annotated[str, Field(min_length=1)]] = []
@@ -36,11 +41,12 @@ class Parameters(Section):
     beams: Count | None = None
     longest: Count = 1000
     seed: Annotated[int, Field(ge=0)] = 0
+    stop_at_end: bool | None = None
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what can be asked of a trained model on the command line."""
-    parser.add_argument("--prompt", action="append", help="a text to continue; several times for several texts")
+    parser.add_argument("--prompt", action="append", help="a text to continue; several times for several texts, or for several draws")
     parser.add_argument("--next", type=int, metavar="N", help="only show the N likeliest next tokens of the prompts")
     parser.add_argument("--tokens", type=int, help="how many tokens to generate at most")
     parser.add_argument("--samples", type=int, help="how many texts to draw freely")
@@ -49,6 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-p", type=float, help="draw from the likeliest tokens whose probabilities together reach this")
     parser.add_argument("--beams", type=int, help="search with so many beams instead of drawing")
     parser.add_argument("--seed", type=int, help="another number draws other texts")
+    parser.add_argument("--stop-at-end", action=argparse.BooleanOptionalAction, help="whether a continuation ends with its text")
     parser.add_argument("--output", type=Path, help="a file for JSON lines; without it, text on the standard output")
 
 
@@ -73,21 +80,24 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
         tokens of every prompt, `prompt`, `token`, `probability`.
     """
     tokenizer = tokens.of(known.text("tokenizer.json"))
-    asked = given.prompt is not None or given.samples is not None
+    if given.next is not None and given.next < 1:
+        raise InputError(f"--next: expected a number of tokens, at least 1, received {given.next}")
+    asked = any(value is not None for name, value in vars(given).items() if name != "task")
     settings = {name: getattr(given, name) for name in Parameters.model_fields if getattr(given, name, None) is not None}
     chosen = parameters.model_dump() | settings
-    if asked:
+    if given.prompt is not None or given.samples:
         chosen |= {"prompts": given.prompt or [], "samples": given.samples or 0}
     parameters = known.checked(chosen, Parameters)
-    generator = Generator(network, tokenizer, known.about, parameters)
+    generator = Generator(network, tokenizer, known.about, parameters, lines=known.layout.text is None)
     rows, written = [], []
-    for prompt in [*parameters.prompts, *[""] * (not parameters.prompts)]:
+    # A prompt that is given again is continued again, in draws of its own.
+    for prompt, times in Counter(parameters.prompts or [""]).items():
         ids = generator.encode(prompt)
         likeliest = generator.following(ids)
         order = np.argsort(-likeliest, kind="stable")[: given.next or SHOWN]
         rows += [{"prompt": prompt, "token": tokenizer.token(int(one)), "probability": float(likeliest[one])} for one in order]
         if prompt and given.next is None:
-            written.append(generator.continued(prompt, ids, 1)[0])
+            written += [generator.continued(prompt, ids, 1, turn)[0] for turn in range(times)]
     if parameters.samples and given.next is None:
         written += generator.continued("", generator.encode(""), parameters.samples)
     table = pd.DataFrame(rows)
@@ -97,7 +107,7 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         said, lines = _page(written), "".join(entry.line() + "\n" for entry in written)
-    if asked or given.next is not None:
+    if asked:
         return Prediction(said=said, asked=lines)
     return Prediction(files={"samples.jsonl": lines, "samples.md": said}, rows=table, title=title)
 
@@ -109,21 +119,38 @@ def _page(written: list[Continuation]) -> str:
 class Generator:
     """Generates token by token: a step of the network a token where its state is carried, else its window of the last tokens."""
 
-    def __init__(self, network: Any, tokenizer: tokens.Tokenizer, about: dict[str, Any], parameters: Parameters) -> None:
+    def __init__(
+        self, network: Any, tokenizer: tokens.Tokenizer, about: dict[str, Any], parameters: Parameters, *, lines: bool = False
+    ) -> None:
+        """`lines`: whether the texts are the lines of plain text."""
         from stages.networks import training
 
         self.tokenizer, self.about, self.parameters = tokenizer, about, parameters
         self.stream = about["examples"] == "stream"
         self.longest = parameters.longest if self.stream else about["lengths"]["train"][-1] - 1
+        if tokenizer.size == len(tokens.SPECIAL) and not about["ends"]:
+            raise InputError("expected a vocabulary with tokens to write, received an empty one: lower tokenize_text.minimum_count")
+        self.stops = parameters.stop_at_end if parameters.stop_at_end is not None else not (lines and self.stream)
+        if not self.stops and not self.stream:
+            raise InputError("stop_at_end: expected true, as beginnings of texts know nothing of what follows a text's end; received false")
+        # Where no text has a line break in it, a line's end is the end of a text.
+        one_line = about["unit"] == "characters" and tokens.UNKNOWN in tokenizer.encode(["\n"])[0]
+        self.lines = lines or one_line
         self._step = training.stepping(network)
 
     def encode(self, prompt: str) -> np.ndarray:
         """Returns a prompt's ids; of an empty one none."""
-        ids = self.tokenizer.encode([prompt])[0]
-        if prompt and not len(ids):
+        texts = _LINE_END.split(prompt) if self.lines else [prompt]
+        ids, lengths = self.tokenizer.encode(texts)
+        if prompt and not len(ids) and len(texts) == 1:
             raise InputError(f"expected a prompt with at least one token, received {prompt!r}")
         if len(ids) and (ids == tokens.UNKNOWN).all():
             raise InputError(f"prompt {prompt!r}: expected at least one token that training saw, received unknown ones only")
+        if not self.stream:
+            # A text knows nothing of those before it, and what is too long is cut off at its beginning, as in generation.
+            return ids[len(ids) - lengths[-1] :][-self.longest :]
+        if self.about["ends"]:
+            ids = np.insert(ids, np.cumsum(lengths[:-1]), tokens.END)
         if len(ids) > self.longest:
             raise InputError(f"prompt {prompt[:40]!r}...: expected at most {self.longest} tokens, received {len(ids)}: shorten it")
         return ids
@@ -160,19 +187,19 @@ class Generator:
         """Returns the probability of each token after a prompt, (tokens,)."""
         return language.probabilities(self._begin(ids)[0])[0]
 
-    def continued(self, prompt: str, ids: np.ndarray, count: int) -> list[Continuation]:
-        """Returns `count` continuations, in their own draws; or the likeliest one that a beam search finds."""
+    def continued(self, prompt: str, ids: np.ndarray, count: int, turn: int = 0) -> list[Continuation]:
+        """Returns `count` continuations, in their own draws, others at each `turn`; or the likeliest one that a beam search finds."""
         logits, state = self._begin(ids)
         if self.parameters.beams is not None:
             chosen, nats = self._searched(logits, state, self.parameters.beams)
             found = [(chosen, np.exp(nats))]
         else:
-            found = self._drawn(np.repeat(logits, count, 0), [np.repeat(part, count, 0) for part in state])
+            found = self._drawn(np.repeat(logits, count, 0), [np.repeat(part, count, 0) for part in state], turn)
         return [self._written(prompt, ids, *of) for of in found]
 
-    def _drawn(self, logits: np.ndarray, state: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _drawn(self, logits: np.ndarray, state: Any, turn: int) -> list[tuple[np.ndarray, np.ndarray]]:
         given = self.parameters
-        rng = np.random.default_rng(given.seed)
+        rng = np.random.default_rng([given.seed, turn] if turn else given.seed)
         chosen, likely = [], []
         open_rows = np.ones(len(logits), bool)
         for _ in range(given.tokens):
@@ -181,30 +208,25 @@ class Generator:
             draws = (odds.cumsum(-1) > rng.random((len(odds), 1)) * odds.sum(-1, keepdims=True)).argmax(-1)
             chosen.append(draws)
             likely.append(np.take_along_axis(language.probabilities(logits), draws[:, None], -1)[:, 0])
-            open_rows &= draws != tokens.END if self._stops else True
+            open_rows &= draws != tokens.END if self.stops else True
             if not open_rows.any():
                 break
             logits, state = self._next(draws, state)
         return [self._cut(*of) for of in zip(np.stack(chosen, 1), np.stack(likely, 1), strict=True)]
 
-    @property
-    def _stops(self) -> bool:
-        """A line's end does not end a text of characters."""
-        return self.about["unit"] != "characters" or not self.stream
-
     def _cut(self, chosen: np.ndarray, likely: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ends = np.flatnonzero((chosen == tokens.END) & self._stops)
+        ends = np.flatnonzero((chosen == tokens.END) & self.stops)
         stop = ends[0] + 1 if len(ends) else len(chosen)
         return chosen[:stop], likely[:stop]
 
     def _searched(self, logits: np.ndarray, state: Any, beams: int) -> tuple[np.ndarray, np.ndarray]:
-        return search(self._allowed, logits, state, self._next, beams, self.parameters.tokens, tokens.END if self._stops else None)
+        return search(self._allowed, logits, state, self._next, beams, self.parameters.tokens, tokens.END if self.stops else None)
 
     def _written(self, prompt: str, ids: np.ndarray, chosen: np.ndarray, likely: np.ndarray) -> Continuation:
-        kept = chosen[:-1] if self._stops and len(chosen) and chosen[-1] == tokens.END else chosen
-        names = {tokens.END: "\n"} if self.about["unit"] == "characters" else {}
-        whole = "".join(names.get(int(one), self.tokenizer.token(int(one))) for one in kept) if names else self.tokenizer.decode(kept)
-        space = " " if prompt and self.about["unit"] == "words" else ""
+        kept = chosen[:-1] if self.stops and len(chosen) and chosen[-1] == tokens.END else chosen
+        ended = np.split(kept, np.flatnonzero(kept == tokens.END))
+        whole = "\n".join(self.tokenizer.decode(part[part != tokens.END]) for part in ended)
+        space = " " if prompt and self.about["unit"] == "words" and "\n" not in (prompt[-1], whole[:1]) else ""
         shown = [self.tokenizer.token(int(one)) for one in chosen]
         return Continuation(prompt, space + whole, shown, [float(f"{one:.5g}") for one in likely])
 
