@@ -20,6 +20,8 @@ from stages.sections import Count, Section
 DRAWN = "bars"
 SHOWN = 10
 _LINE_END = re.compile(r"\r\n|[\r\n]")
+# How line breaks and tabs are shown where a token has a line of its own.
+_BREAKS = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 class Parameters(Section):
@@ -90,20 +92,23 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
     parameters = known.checked(chosen, Parameters)
     generator = Generator(network, tokenizer, known.about, parameters, lines=known.layout.text is None)
     rows, written = [], []
-    # A prompt that is given again is continued again, in draws of its own.
-    for prompt, times in Counter(parameters.prompts or [""]).items():
+    turns: Counter[str] = Counter()
+    for prompt in parameters.prompts or [""]:
         ids = generator.encode(prompt)
-        likeliest = generator.following(ids)
-        order = np.argsort(-likeliest, kind="stable")[: given.next or SHOWN]
-        rows += [{"prompt": prompt, "token": tokenizer.token(int(one)), "probability": float(likeliest[one])} for one in order]
+        if prompt not in turns:
+            likeliest = generator.following(ids)
+            order = np.argsort(-likeliest, kind="stable")[: given.next or SHOWN]
+            rows += [{"prompt": prompt, "token": tokenizer.token(int(one)), "probability": float(likeliest[one])} for one in order]
         if prompt and given.next is None:
-            written += [generator.continued(prompt, ids, 1, turn)[0] for turn in range(times)]
+            # A prompt that is given again is continued in draws of its own.
+            written += generator.continued(prompt, ids, 1, turns[prompt])
+        turns[prompt] += 1
     if parameters.samples and given.next is None:
         written += generator.continued("", generator.encode(""), parameters.samples)
     table = pd.DataFrame(rows)
     title = f"after {rows[0]['prompt']!r}" if rows[0]["prompt"] else "at the start of a text"
     if given.next is not None:
-        said = "\n".join(f"{row['probability']:.4f} {row['token']}" for row in rows) + "\n"
+        said = "".join(f"{row['probability']:.4f} {str(row['token']).translate(_BREAKS)}\n" for row in rows)
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         said, lines = _page(written), "".join(entry.line() + "\n" for entry in written)
