@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.files.writing import read_json, whole, write_json
+from stages.errors import InputError
+from stages.files.writing import RESTORE, read_json, whole, write_json
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ def write(folder: Path, examples: Examples) -> None:
 
 def read(folder: Path) -> Examples:
     about = read_json(folder / "about.json")
-    # An empty array cannot be memory-mapped, and need not be.
-    modes = {name: "r" if 0 not in entry["shape"] else None for name, entry in about["arrays"].items()}
-    return Examples({name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name, mode in modes.items()}, about)  # type: ignore[arg-type]
+    return Examples({name: _load(folder / f"{name}.npy", entry["shape"]) for name, entry in about["arrays"].items()}, about)
+
+
+def _load(path: Path, shape: list[int]) -> np.ndarray:
+    try:
+        # An empty array cannot be memory-mapped, and need not be.
+        return np.load(path, mmap_mode=None if 0 in shape else "r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: expected an array as Reprise writes it, received a damaged file: {error}. {RESTORE}") from None

@@ -83,6 +83,11 @@ def _parsed(path: Path, text: str) -> Any:
         raise InputError(f"{path}{line}: expected valid YAML, received: {problem}. Repair that {what}") from None
 
 
+def names() -> list[str]:
+    """Returns the names of all tasks."""
+    return list(validated(read_all().get("tasks"), dict[str, Any], "tasks"))
+
+
 def task(name: str) -> dict[str, Any]:
     """Returns the entry of the task called `name`."""
     tasks = validated(read_all().get("tasks"), dict[str, Any], "tasks")

@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.files.writing import whole
+from stages.errors import InputError
+from stages.files.writing import RESTORE, whole
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -32,4 +33,8 @@ def read_in_parts(path: Path, columns: Sequence[str], rows: int = 8192) -> Itera
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: expected a table as Reprise writes it, received a damaged file: {reason}. {RESTORE}") from None
