@@ -28,6 +28,9 @@ PARTS = 2
 # From so many steps on it pays to copy the kernels into a form that makes each step faster.
 LONG = 16
 
+# What `run` takes as weights, in this order.
+WEIGHTS = ("kernel", "recurrent", "bias", "recurrent_bias")
+
 # What an activation's derivative is, given the activation's value.
 ACTIVATIONS = {
     "linear": (lambda a: a, tf.ones_like),
@@ -126,6 +129,7 @@ def run(
     training: bool,
     sequences: bool,
     parts: int = PARTS,
+    within_xla: bool = False,
 ) -> Any:
     """Returns the outputs (B, T, U), or without `sequences` None, and the list of last states, (B, U) each.
 
@@ -136,6 +140,8 @@ def run(
         dropped: (G, B, U), the factors of the recurrent dropout for each gate; or None.
         training: whether the forward loop keeps what the backward one needs. Gradients are right without it too, but cost one more
             forward loop.
+        within_xla: whether XLA compiles the function that calls this one. TensorFlow makes another gradient there, of loops that are not
+            compiled on their own, and would take the one that it has made elsewhere.
     """
     known = inputs.shape[:2]
     rows, steps = (tf.shape(inputs)[axis] if of is None else of for axis, of in enumerate(known))
@@ -189,37 +195,63 @@ def _whole(size: Any, multiple: int) -> Any:
 
 def _piece(cell: Any, inputs: Any, states: Any, mask: Any, dropped: Any, weights: Any, training: bool, sequences: bool) -> tuple[Any, ...]:
     """One part of a batch: `run`'s outputs and states, with the gradient that is written out."""
-    kernel, recurrent, bias, recurrent_bias = weights
-    present = [array is not None for array in (kernel, bias, recurrent_bias)]
 
     @tf.custom_gradient
-    def function(inputs: Any, states: Any, recurrent: Any, *rest: Any) -> Any:
-        given = iter(rest)
-        kernel, bias, recurrent_bias = (next(given) if there else None for there in present)
-        taken = (inputs, states, kernel, recurrent, bias, recurrent_bias, mask, dropped)
+    def function(inputs: Any, states: Any, weights: Any) -> Any:
+        kernel, recurrent, *biases = map(weights.get, WEIGHTS)
         long = (inputs.shape[1] or 0) >= LONG
         # In prediction inputs and states side by side are one product a step. (What GRU's last gate takes of them is not added up.)
         joins = long and not training and kernel is not None and cell.gates != 3
         above, below = (None, tf.concat([kernel, recurrent], 0)) if joins else (kernel, recurrent)
         below = _off_page(below) if long and dropped is None else below
-        outputs, last, kept = _forward(cell, inputs, states, above, below, *taken[4:], training, sequences and not training)
+        outputs, last, kept = _forward(cell, inputs, states, above, below, *biases, mask, dropped, training, sequences and not training)
         outputs = tf.transpose(kept[1][1:], [1, 0, 2]) if training else outputs
+        kept = [tf.stop_gradient(array) for array in kept]
 
         def gradient(*upstream: Any) -> Any:
-            saved = kept if training else _forward(cell, *taken, True, False)[2]
-            d = list(upstream)
-            d_outputs = d.pop(0) if sequences else None
-            d_states, *d_gates = _backward(cell, d_outputs, d, saved, tf.transpose(recurrent), mask, dropped)
-            d_recurrent, *d_rest = _weights(saved[1], inputs, kernel, dropped, *d_gates)
-            dz = tf.concat([d_gates[0][:, :, : -d_gates[1].shape[2]], d_gates[1]], 2) if d_gates[1:] else d_gates[0]
-            # Apart from the compiled loop, so that it falls away where nobody needs it.
-            d_inputs = tf.transpose(dz if kernel is None else tf.tensordot(dz, kernel, [[2], [1]]), [1, 0, 2])
-            return d_inputs, d_states, d_recurrent, *(of for of, there in zip(d_rest, present, strict=True) if there)
+            # What is differentiated once more has to be of the graph of this gradient.
+            given, *fixed = tf.nest.map_structure(
+                lambda of: of if of is None else tf.identity(of), [[inputs, states, weights], mask, dropped]
+            )
+
+            @tf.custom_gradient
+            def once(given: Any, upstream: Any) -> Any:
+                saved = kept if training else _forward(cell, inputs, states, kernel, recurrent, *biases, mask, dropped, True, False)[2]
+                found = _gradient(cell, inputs, weights, mask, dropped, saved, upstream)
+                again = tf.function(_gradient_again, autograph=False)
+                return tf.nest.flatten(found), lambda *d: again(cell, given, upstream, *fixed, list(d))
+
+            return once(given, list(upstream))
 
         return ((outputs,) if sequences else ()) + tuple(last), gradient
 
-    found = function(inputs, list(states), recurrent, *(array for array in (kernel, bias, recurrent_bias) if array is not None))
+    found = function(inputs, list(states), {name: array for name, array in zip(WEIGHTS, weights, strict=True) if array is not None})
     return tuple(found) if sequences else (None, *found)
+
+
+def _gradient(cell: Any, inputs: Any, weights: Any, mask: Any, dropped: Any, saved: Any, upstream: list[Any]) -> list[Any]:
+    """Returns the gradients by the inputs, the states and the weights, of those by the outputs, if there are any, and the last states."""
+    kernel, recurrent = weights.get("kernel"), weights["recurrent"]
+    d_outputs, d_last = (upstream[0], upstream[1:]) if len(upstream) > cell.states else (None, upstream)
+    d_states, *d_gates = _backward(cell, d_outputs, d_last, saved, tf.transpose(recurrent), mask, dropped)
+    d_weights = dict(zip(WEIGHTS, _weights(saved[1], inputs, kernel, dropped, *d_gates), strict=True))
+    dz = tf.concat([d_gates[0][:, :, : -d_gates[1].shape[2]], d_gates[1]], 2) if d_gates[1:] else d_gates[0]
+    # Apart from the compiled loop, so that it falls away where nobody needs it.
+    d_inputs = tf.transpose(dz if kernel is None else tf.tensordot(dz, kernel, [[2], [1]]), [1, 0, 2])
+    return [d_inputs, d_states, {name: d_weights[name] for name in weights}]
+
+
+def _gradient_again(cell: Any, given: Any, upstream: list[Any], mask: Any, dropped: Any, d: list[Any]) -> list[Any]:
+    """Returns the gradient, by what was given and by `upstream`, of the gradient that is written out, times `d`.
+
+    It is TensorFlow's own, of a loop that is not compiled, so it can be differentiated further.
+    """
+    inputs, states, weights = given
+    _, last, kept = _forward.python_function(cell, inputs, states, *map(weights.get, WEIGHTS), mask, dropped, True, False, inputs.shape[1])
+    outputs = [tf.transpose(kept[1][1:], [1, 0, 2])] if len(upstream) > cell.states else []
+    primals = tf.nest.flatten(given)
+    gradient = tf.gradients([*outputs, *last], primals, upstream, unconnected_gradients="zero")
+    return tf.gradients(gradient, [*primals, *upstream], d, unconnected_gradients="zero")
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -235,10 +267,11 @@ def _forward(
     dropped: Any,
     training: bool,
     sequences: bool,
+    limit: int | None = None,
 ) -> tuple[Any, list[Any], list[Any]]:
     """Returns the outputs (B, T, U), the last states, and in training, in place of the outputs, what the backward loop needs over time:
     gates (T, B, G U), states (T + 1, B, U) with the first, what else (T, B, U). The recurrent kernel may hold the input kernel above it,
-    and have more columns.
+    and have more columns. `limit` is the number of steps where it is known: without it TensorFlow's gradient cannot be compiled.
     """
     steps, units = tf.shape(inputs)[1], states[0].shape[1]
     joined = recurrent.shape[0] > units
@@ -268,7 +301,7 @@ def _forward(
         arrays = tuple(array.write(*write) for array, write in zip(arrays, writes, strict=False))
         return t + 1, after, arrays
 
-    _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, tuple(states), tuple(arrays)))
+    _, last, arrays = tf.while_loop(lambda t, *_: t < steps, body, (0, tuple(states), tuple(arrays)), maximum_iterations=limit)
     if training:
         return None, list(last), [array.stack() for array in arrays]
     outputs = tf.transpose(tf.ensure_shape(arrays[0].stack(), [None, None, units]), [1, 0, 2]) if sequences else None
@@ -314,7 +347,7 @@ def _backward(
 
 
 def _weights(hidden: Any, inputs: Any, kernel: Any, dropped: Any, d_gates: Any, d_own: Any = None) -> tuple[Any, Any, Any, Any]:
-    """Returns the gradients by the recurrent kernel, the input kernel, and the biases of the inputs and of the recurrence.
+    """Returns the gradients by the input kernel, the recurrent kernel, and the biases of the inputs and of the recurrence.
 
     Of the states (T + 1, B, U), the inputs (B, T, F), and what `_backward` found. Without an input kernel there is none.
     """
@@ -335,7 +368,7 @@ def _weights(hidden: Any, inputs: Any, kernel: Any, dropped: Any, d_gates: Any, 
     if d_own is not None:
         new = tf.matmul(tf.concat(columns, 1), tf.reshape(d_own, [-1, units]), transpose_a=True)
         found = tf.concat([found[:, :-units], new], 1)
-    return d_recurrent, None if kernel is None else found[:-1], found[-1], d_recurrent_bias
+    return None if kernel is None else found[:-1], d_recurrent, found[-1], d_recurrent_bias
 
 
 def _gates(hidden: Any, recurrent: Any, dropped: Any) -> Any:

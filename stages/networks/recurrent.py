@@ -4,11 +4,13 @@
 their results and gradients to rounding. They call themselves by Keras's classes where Keras asks, so that a saved model is one of
 plain Keras and loads without this package; `accelerate` gives a loaded model the fast loop back.
 
-The fast loop is for CPUs. On a GPU the layers take Keras's way, which is cuDNN. Where a layer is not covered they take it too, and
-a debug message of the logger `reprise` says why.
+The fast loop is for CPUs. On a GPU the layers take Keras's way, which is cuDNN. Where a layer, or what it is called with, is not covered
+they take it too, and a debug message of the logger `reprise` says why. So they do in a model that is exported, as other programs than
+TensorFlow cannot read a compiled loop.
 """
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +20,9 @@ from stages.networks import recurrence
 from stages.networks.backend import keras, tf
 
 log = logging.getLogger("reprise")
+
+# Packages that write a network for other programs, which cannot read loops that XLA compiles.
+EXPORTERS = ("keras.src.export.", "tensorflow.lite.", "tensorflow.python.saved_model.", "tf2onnx.")
 
 _parts = ContextVar("parts", default=recurrence.PARTS)
 
@@ -35,27 +40,29 @@ def undivided() -> Iterator[None]:
 class _Fast:
     """The fast loop in place of the Keras layer's own; mixed into a subclass of it."""
 
-    # What `save` and `clone_model` write down and build again is the plain Keras layer.
-    __class__ = property(lambda self: type(self).__mro__[2])
+    # What `save` and `clone_model` write down and build again is the plain Keras layer; but of a subclass it is that.
+    __class__ = property(lambda self: _PLAIN.get(type(self), type(self)))
 
     cell: Any
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Any, Any, list[Any]]:
         """Returns the last output (B, U), the outputs (B, T or 1, U) and the last states, of `sequences` (B, T, F)."""
-        reason = self._uncovered()
+        states = [tf.convert_to_tensor(state) for state in tf.nest.flatten(initial_state)]
+        of_steps = tf.nest.flatten(mask)[0]
+        reason = self._uncovered() or self._unsuited(sequences, states, of_steps)
         if reason is not None:
             log.debug("%s: Keras's own loop, as %s", self.name, reason)  # type: ignore[attr-defined]
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
-        mask = tf.nest.flatten(mask)[0] if mask is not None else None
-        states = tf.nest.flatten(initial_state)
+        sequences, states, mask = _aligned(sequences, states, of_steps, self.cell.units)
         if self.go_backwards:  # type: ignore[attr-defined]
             sequences = tf.reverse(sequences, [1])
             mask = None if mask is None else tf.reverse(mask, [1])
         inputs, kernel, bias, recurrent_bias, dropped = self._inputs(sequences, states[0], training)
         weights = (kernel, tf.convert_to_tensor(self.cell.recurrent_kernel), bias, recurrent_bias)
-        mask = None if mask is None else tf.cast(mask, tf.bool)
         wanted = self.return_sequences or mask is not None  # type: ignore[attr-defined]
-        outputs, states = recurrence.run(self._recurrence(), inputs, states, weights, mask, dropped, bool(training), wanted, _parts.get())
+        outputs, states = recurrence.run(
+            self._recurrence(), inputs, states, weights, mask, dropped, bool(training), wanted, _parts.get(), _within_xla()
+        )
         if mask is None:
             return states[0], states[0][:, None] if outputs is None else outputs, states
         # Keras repeats the last output at a masked step (or gives zeros), and gives zeros before the first step that counts.
@@ -78,12 +85,28 @@ class _Fast:
             return "use_cudnn is set"
         if self.unroll:  # type: ignore[attr-defined]
             return "it is unrolled"
+        if tf.config.functions_run_eagerly():
+            return "functions run eagerly"
+        if _exporting():
+            return "it is exported"
+        if 1 in (cell.dropout, cell.recurrent_dropout):
+            return "it drops everything, which not all cells do"
         if not getattr(cell, "reset_after", True):
             return "its reset gate stands before the product"
         covered = [getattr(keras.activations, name) for name in recurrence.ACTIVATIONS]
         for activation in (cell.activation, getattr(cell, "recurrent_activation", keras.activations.sigmoid)):
             if activation not in covered:
                 return f"its activation is {getattr(activation, '__name__', activation)}"
+        return None
+
+    def _unsuited(self, sequences: Any, states: list[Any], mask: Any) -> str | None:
+        """Returns why the fast loop cannot take what the layer is called with; None if it can."""
+        if {self.cell.kernel.dtype} != {array.dtype.name for array in (sequences, *states) if array.dtype.is_floating}:
+            return "its inputs, states and weights are of several types"
+        if len({array.shape[0] for array in (sequences, *states, mask) if array is not None} - {None}) > 1:
+            return "its inputs, states and mask are of several batches"
+        if mask is not None and (mask.shape[2:] not in ((), (1,)) or len({mask.shape[1], sequences.shape[1]} - {None}) > 1):
+            return f"its mask is of shape {mask.shape}"
         return None
 
     def _inputs(self, sequences: Any, state: Any, training: bool) -> tuple[Any, Any, Any, Any, Any]:
@@ -121,7 +144,7 @@ class GRU(_Fast, keras.layers.GRU):
 class Bidirectional(keras.layers.Bidirectional):
     """`keras.layers.Bidirectional`, with the fast loop for both directions where `layer` has it."""
 
-    __class__ = property(lambda self: keras.layers.Bidirectional)
+    __class__ = property(lambda self: _PLAIN.get(type(self), type(self)))
 
     def __init__(self, layer: Any, **arguments: Any) -> None:
         super().__init__(layer, **arguments)
@@ -135,8 +158,47 @@ class Bidirectional(keras.layers.Bidirectional):
             return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
 
+def _aligned(sequences: Any, states: list[Any], mask: Any, units: int) -> tuple[Any, list[Any], Any]:
+    """Returns the sequences in the states' type, and the states and the mask (B, T) in the sequences' shape.
+
+    What is known of one shape is used for the others; what is known of none is broadcast, as Keras's loop would.
+    """
+    # Keras takes whole numbers and truth values as well.
+    sequences = tf.cast(sequences, states[0].dtype)
+    if sequences.shape[0] is None and states[0].shape[0] is not None:
+        sequences = tf.ensure_shape(sequences, [states[0].shape[0], None, None])
+    sizes = [tf.shape(sequences)[axis] if size is None else size for axis, size in enumerate(sequences.shape[:2])]
+
+    def broadcast(array: Any, *shape: Any) -> Any:
+        same = all(isinstance(size, int) for size in shape) and array.shape == shape
+        return array if same else tf.broadcast_to(array, shape)
+
+    states = [broadcast(state, sizes[0], units) for state in states]
+    if mask is not None:
+        mask = tf.cast(mask if mask.shape.rank == 2 else mask[:, :, 0], tf.bool)
+        mask = broadcast(mask, *sizes)
+    return sequences, states, mask
+
+
+def _exporting() -> bool:
+    """Returns whether the layer is traced for a file that something else than Keras reads."""
+    if tf.executing_eagerly():
+        return False
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None))
+    return any(module.startswith(EXPORTERS) for module in modules)
+
+
+def _within_xla() -> bool:
+    """Returns whether XLA compiles the function that is being traced."""
+    # Not at the top, as TensorFlow has to be imported by `backend` first.
+    from tensorflow.python.ops import control_flow_util
+
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
 FAST = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 PLAIN = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+_PLAIN: dict[type, type] = {FAST[name]: PLAIN[name] for name in FAST} | {Bidirectional: keras.layers.Bidirectional}
 _RECURRENCES = {
     keras.layers.SimpleRNNCell: recurrence.SimpleRNN,
     keras.layers.LSTMCell: recurrence.LSTM,
@@ -146,7 +208,7 @@ _RECURRENCES = {
 
 def accelerate(model: keras.layers.Layer) -> keras.layers.Layer:
     """Gives the recurrent layers of a model, or a layer, the fast loop, in place; its weights stay. Returns it."""
-    kinds = {PLAIN[name]: FAST[name] for name in PLAIN} | {keras.layers.Bidirectional: Bidirectional}
+    kinds = {plain: fast for fast, plain in _PLAIN.items()}
     for layer in model._flatten_layers():
         if type(layer) in kinds:
             object.__setattr__(layer, "__class__", kinds[type(layer)])
