@@ -27,7 +27,7 @@ class FileFormat(Section):
     """
 
     file: RawPath
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    separator: Annotated[str, written(r"[\t -~]", "one ASCII character, such as ; or a tab")] | None = None
     encoding: Name | None = None
     skip: Annotated[int, Field(ge=0)] | None = None
     header: bool | Annotated[list[Name], Field(min_length=1)] = True

@@ -211,7 +211,7 @@ PLANTED = {
     "dvc.yaml with a list of stages": (write("dvc.yaml", b"stages: [a]\n"), "expected a mapping of stages by name, received ['a']"),
     "dvc.yaml that is a list": (write("dvc.yaml", b"- a\n"), "dvc.yaml: expected keys such as"),
     "dvc.yaml that is empty": (write("dvc.yaml", b""), "dvc.yaml: expected keys such as"),
-    "dvc.yaml that is not UTF-8": (write("dvc.yaml", b"stages: {a: {cmd: \xff}}\n"), "dvc.yaml: expected valid YAML, received: "),
+    "dvc.yaml that is not UTF-8": (write("dvc.yaml", b"stages: {a: {cmd: \xff}}\n"), "dvc.yaml: expected UTF-8 text, received other bytes"),
     "no dvc.yaml": (remove("dvc.yaml"), "dvc.yaml in the current folder, found none"),
     "stage that is null": (write("dvc.yaml", b"stages: {a: }\n"), "dvc.yaml: stages.a: expected a mapping with cmd, deps, params and outs"),
     "stage whose body is a text": (write("dvc.yaml", b"stages: {a: {foreach: [1], do: x}}\n"), "stages.a: expected a mapping with cmd"),

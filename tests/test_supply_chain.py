@@ -30,6 +30,8 @@ def test_no_code_unpickles_or_runs_what_it_reads() -> None:
                 assert not {name.split(".")[0] for name in names} & {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}, path
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if called == "extract" and getattr(getattr(node.func, "value", None), "attr", "") == "str":
+                    continue  # of texts by a pattern, in pandas
                 assert called not in {"eval", "exec", "extractall", "extract", "unsafe_load", "enable_unsafe_deserialization"}, path
                 wrong = {("allow_pickle", True), ("safe_mode", False), ("shell", True)} if path.parent.name != "tools" else set()
                 assert not {(word.arg, getattr(word.value, "value", None)) for word in node.keywords} & wrong, path

@@ -210,8 +210,9 @@ def _monthly(times: pd.DatetimeIndex) -> str | None:
     size = gcd(*np.diff(_months_of(times.to_numpy())).tolist())
     day = END if times.is_month_end.all() else int(times.day.max())
     if (times.day != np.minimum(day, times.days_in_month)).any():
-        offsets = {name: pd.tseries.frequencies.to_offset(name) for name in ("BMS", "BME")}
-        return next((name for name, offset in offsets.items() if all(map(offset.is_on_offset, times))), None)
+        month = times[0].strftime("%b").upper()
+        names = {1: ("BMS", "BME"), 3: (f"BQS-{month}", f"BQE-{month}"), 12: (f"BYS-{month}", f"BYE-{month}")}.get(size, ())
+        return next((name for name in names if all(map(pd.tseries.frequencies.to_offset(name).is_on_offset, times))), None)
     count, name = size, f"MS-{day}" if day not in (1, END) else "ME" if day == END else "MS"
     if day in (1, END) and size % 12 == 0:
         count, name = size // 12, f"Y{name[1]}-{times[0].strftime('%b').upper()}"

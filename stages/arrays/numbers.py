@@ -1,6 +1,7 @@
 """Columns of text to numbers: decimal marks, missing values, and values that look as if they stood for missing ones."""
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,21 @@ def to_numbers(table: pd.DataFrame, form: NumberFormat, reading: dict[str, Any] 
     for index, name in enumerate(table.columns):
         column = table[name]
         out[:, index] = column if column.dtype == np.float64 else _of_text(column, form, reading)
-        for missing in form.missing:
-            if not isinstance(missing, str):
-                out[out[:, index] == missing, index] = np.nan
+        for missing in _codes(form):
+            out[out[:, index] == missing, index] = np.nan
         if np.isinf(out[:, index]).any():
             row = int(np.isinf(out[:, index]).argmax())
             raise _no_number(column, row, int(np.isinf(out[:, index]).sum()))
     return out
+
+
+def _codes(form: NumberFormat) -> list[float]:
+    """Returns the numbers that stand for a missing value, also those that are given as text."""
+    found = []
+    for missing in form.missing:
+        with suppress(ValueError):
+            found.append(float(missing))
+    return found
 
 
 def sentinels(values: np.ndarray) -> dict[str, int]:
@@ -68,6 +77,10 @@ def _is_sentinel(value: float, rest: np.ndarray) -> bool:
 
 def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> np.ndarray:
     if not isinstance(column.dtype, pd.StringDtype):
+        if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+            raise InputError(
+                f"column {column.name!r}: expected numbers, received times such as {column.iloc[0]}: leave it out of the columns"
+            )
         if column.dtype != object:
             return pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
         if not any(isinstance(value, str) for value in column):
@@ -96,9 +109,22 @@ def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> 
 def _with_point(text: Any, name: Any, form: NumberFormat, reading: dict[str, Any]) -> Any:
     """Returns the texts with a point for the decimal mark, and nothing between thousands."""
     if form.thousands is not None:
+        _check_groups(text, name, form.thousands)
         text = pc.replace_substring_regex(text, "[ \u00a0\u202f]" if form.thousands == " " else re.escape(form.thousands), "")
     decimal = form.decimal or ("." if form.thousands is not None else _decimal_mark(text, name, reading))
     return pc.replace_substring(text, ",", ".") if decimal == "," else text
+
+
+def _check_groups(text: Any, name: Any, thousands: str) -> None:
+    """Raises `InputError` where what stands between thousands does not: taken away it would make 15 of 1,5."""
+    mark = "[ \u00a0\u202f]" if thousands == " " else re.escape(thousands)
+    marked = pc.filter(text, pc.fill_null(pc.match_substring_regex(text, mark), False))
+    grouped = pc.match_substring_regex(marked, rf"^[-+]?\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}}(?:[.,]\d*)?(?:[eE].*)?$")
+    if not pc.all(grouped).as_py() and len(marked):
+        shown = marked[pc.index(grouped, False).as_py()].as_py()
+        raise InputError(
+            f"column {name!r}: expected {thousands!r} between groups of three digits, received {shown!r}: set ingest.thousands rightly"
+        )
 
 
 def _decimal_mark(text: Any, name: Any, reading: dict[str, Any]) -> str:

@@ -19,6 +19,16 @@ _HAS_CLOCK = r"\d:\d\d|\dT\d\d"
 _CLOCK = r"[ T](?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?: ?(?P<half>[AaPp][Mm]))?"
 _NUMERIC = re.compile(rf"(?P<a>\d{{1,4}})(?P<mark>[./-])(?P<b>\d{{1,2}})(?P=mark)(?P<c>\d{{1,4}})(?:{_CLOCK})?")
 _MONTH_NAMES = [order.replace(" ", mark) for mark in (" ", "-", "/") for order in ("%b %Y", "%Y %b")] + ["%Y/%m", "%m/%Y", "%m.%Y", "%m-%Y"]
+# Dates that are written as digits alone, by how many there are.
+_DIGITS = {
+    6: ("%Y%m", "%y%m%d"),
+    7: ("%Y%j",),
+    8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"),
+    10: ("%Y%m%d%H",),
+    12: ("%Y%m%d%H%M",),
+    14: ("%Y%m%d%H%M%S",),
+}
+_WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3}
 _LIMITS = "times between the years 1678 and 2261, which 64 bits of nanoseconds can hold"
 
 
@@ -54,13 +64,13 @@ def read_times(column: pd.Series, time_format: str | None, zone: str | None, who
     """
     column = _typed(column)
     text = _texts(column)
-    if time_format is None and text is None and pd.api.types.is_datetime64_any_dtype(column):
+    if text is None and pd.api.types.is_datetime64_any_dtype(column):
         aware = getattr(column.dtype, "tz", None)
         clock = column if aware is None else column.dt.tz_localize(None)
         return _in_zone(clock, None if aware is None else column, None if aware is None else str(aware), zone, in_utc, {})
     if text is None:
         numbers = column.to_numpy()
-        if not (np.issubdtype(numbers.dtype, np.number) and (numbers == np.round(numbers)).all()):
+        if not (pd.api.types.is_numeric_dtype(column) and (numbers == np.round(numbers)).all()):
             raise InputError(f"column {column.name!r}: expected times or whole numbers, received {column.iloc[0]}")
         text = column.astype("int64").astype("str") if np.abs(numbers).max(initial=0) < 2**63 else column.astype("str")
     if time_format is None and (numbers := _whole_numbers(text, whole)) is not None:
@@ -71,9 +81,9 @@ def read_times(column: pd.Series, time_format: str | None, zone: str | None, who
 
 def check_zone(name: str) -> Any:
     """Returns the time zone called `name`, of the tz database or an offset such as +09:00. Raises `ValueError` if there is none."""
-    if re.fullmatch(r"[+-]\d{2}:\d{2}", name):
-        return pd.Timestamp(f"2000-01-01T00:00:00{name}").tz
     try:
+        if offset := re.fullmatch(r"(?:UTC)?([+-]\d{2}:\d{2})", name):
+            return pd.Timestamp(f"2000-01-01T00:00:00{offset[1]}").tz
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"a time zone, such as Europe/Berlin or +09:00, not {name!r}") from None
@@ -109,6 +119,8 @@ def _typed(column: pd.Series) -> pd.Series:
     """Returns a column of Python's objects, such as the dates of Excel and Parquet, as one of times, numbers or text."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return column.dt.to_timestamp()
     if column.dtype != object or any(isinstance(value, str) for value in column):
         return column
     try:
@@ -139,13 +151,30 @@ def _whole_numbers(text: pd.Series, whole: bool) -> pd.Series | None:
     values = values.astype(np.int64)
     if whole:
         return values
-    for form, low, high in (("%Y%m%d", 18000101, 21991231), ("%Y%m", 180001, 219912), ("%Y%m%d%H", 1800010100, 2199123123)):
-        if values.between(low, high).all() and pd.to_datetime(text, format=form, errors="coerce").notna().all():
-            raise InputError(
-                f"column {text.name!r}: expected times that can be read in one way only, received {text.iloc[0]!r}: "
-                f'set ingest.time_format to "{form}" if these are dates, or ingest.frequency to 1 if they count steps'
-            )
+    if dates := _as_dates(text):
+        raise InputError(
+            f"column {text.name!r}: expected times that can be read in one way only, received {text.iloc[0]!r}: if these are dates, "
+            f"{dates}; if they count steps, set ingest.frequency to 1"
+        )
     return values
+
+
+def _as_dates(text: pd.Series) -> str | None:
+    """Returns how whole numbers that may all be dates are to be given as such; None if they cannot all be dates."""
+    lengths = text.str.len()
+    if lengths.nunique() > 1 or not text.str.fullmatch(r"\d+").all():
+        return None
+    forms = []
+    for form in _DIGITS.get(int(lengths.iloc[0]), ()):
+        times = pd.to_datetime(text.astype(object), format=form, errors="coerce")
+        if times.notna().all() and times.dt.year.between(1800, 2199).all():
+            forms.append(f'"{form}"')
+    if forms:
+        return f"set ingest.time_format to {' or '.join(forms)}"
+    years, weeks = text.str[:4], pd.to_numeric(text.str[4:])
+    if int(lengths.iloc[0]) == 6 and years.between("1900", "2100").all() and weeks.between(1, 53).all():
+        return "write the weeks as 2020-W01"
+    return None
 
 
 def _format_of(text: pd.Series) -> str:
@@ -161,23 +190,52 @@ def _format_of(text: pd.Series) -> str:
             return name
     if _NUMERIC.fullmatch(_without_offset(text.iloc[:1]).iloc[0]):
         return _numeric_format(text)
+    plain = _without_offset(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        guess = pd.tseries.api.guess_datetime_format(first)
-    forms = [guess, *_MONTH_NAMES] if guess else _MONTH_NAMES
+        guess = pd.tseries.api.guess_datetime_format(str(plain.iloc[0]))
+    if guess and "%m" in guess and "%d" in guess and not guess.startswith("%Y"):
+        # pandas takes the month for the first of two numbers.
+        swapped = guess.translate(str.maketrans("md", "dm"))
+        fitting = [form for form in (swapped, guess) if _fits(plain, form)]
+        if len(fitting) == 2:
+            raise _two_readings(text, swapped, guess)
+        if fitting and "%y" not in guess:
+            return _with_offset(fitting[0], plain, text)
+    forms = [guess, *_MONTH_NAMES] if guess and "%m" not in guess else _MONTH_NAMES
     # May is a whole name and a short one. A year of two digits may be a day.
     forms = [form for name in forms if "%y" not in name for form in (name, name.replace("%b", "%B"))]
-    fitting = [form for form in forms if not pd.isna(pd.to_datetime(first, format=form, errors="coerce"))]
+    fitting = [form for form in forms if _fits(plain.iloc[:1], form)]
     if fitting:
-        return next((form for form in fitting if pd.to_datetime(text, format=form, errors="coerce").notna().all()), fitting[0])
+        return _with_offset(next((form for form in fitting if _fits(plain, form)), fitting[0]), plain, text)
     raise InputError(
-        f"column {text.name!r}: expected times in a form that can be read in one way only, received {first!r}: set ingest.time_format"
+        f"column {text.name!r}: expected times in a form that can be read in one way only, received {first!r}: set ingest.time_format, or "
+        "write quarters as 2010Q1 and weeks as 2020-W01"
+    )
+
+
+def _fits(text: pd.Series, form: str) -> bool:
+    try:
+        return bool(pd.to_datetime(text, format=form, errors="coerce").notna().all())
+    except ValueError:
+        return False
+
+
+def _with_offset(form: str, plain: pd.Series, text: pd.Series) -> str:
+    return form if plain.iloc[0] == text.iloc[0] else f"{form} %z"
+
+
+def _two_readings(text: pd.Series, day_first: str, month_first: str) -> InputError:
+    return InputError(
+        f"column {text.name!r}: expected dates that can be read in one way only, received {text.iloc[0]!r}, in which both readings are "
+        f'possible in all rows: set ingest.time_format to "{day_first}" (day first) or "{month_first}" (month first)'
     )
 
 
 def _numeric_format(text: pd.Series) -> str:
     """Returns the format of dates of three numbers. Which one is the day is told by the column, where one of them is above 12."""
-    parts = _without_offset(text).str.extract(rf"^(?:{_NUMERIC.pattern})$")
+    plain = _without_offset(text)
+    parts = plain.str.extract(rf"^(?:{_NUMERIC.pattern})$")
     first = str(text.iloc[0])
     if parts["a"].isna().any():
         row = int(parts["a"].isna().argmax())
@@ -196,10 +254,7 @@ def _numeric_format(text: pd.Series) -> str:
                     f"column {text.name!r}: expected days in one place of all dates, received "
                     f"{text.iloc[int(numbers['a'].argmax())]!r} and {text.iloc[int(numbers['b'].argmax())]!r}: set ingest.time_format"
                 )
-            raise InputError(
-                f"column {text.name!r}: expected dates that can be read in one way only, received {first!r}, in which both readings are "
-                f'possible in all rows: set ingest.time_format to "{orders[0]}" (day first) or "{orders[1]}" (month first)'
-            )
+            raise _two_readings(text, *orders)
         order = ("%d", "%m", "%Y") if day_first else ("%m", "%d", "%Y")
     else:
         raise InputError(
@@ -212,7 +267,8 @@ def _numeric_format(text: pd.Series) -> str:
         seconds = {1: "", 2: ":%S"}[clock.count(":")] + (".%f" if "." in clock else "")
         between = "T" if "T" in first else " "
         gap = " " if half and re.search(r" [AaPp][Mm]", first) else ""
-        return mark.join(order) + between + ("%I" if half else "%H") + ":%M" + seconds + (gap + "%p" if half else "")
+        clock = ("%I" if half else "%H") + ":%M" + seconds + (gap + "%p" if half else "")
+        return _with_offset(mark.join(order) + between + clock, plain, text)
     return mark.join(order)
 
 
@@ -247,27 +303,35 @@ _PERIODS = {
 
 def _parsed(text: pd.Series, form: str) -> tuple[pd.Series, pd.Series | None, str | None]:
     """Returns what the clock showed; where the texts have offsets from UTC, also the times in UTC, and the offsets."""
-    expected = f"times written like {text.iloc[0]!r}" if form == "ISO8601" or form in _PERIODS else f"times like {form!r}"
+    expected = {"ISO8601": "ISO times such as '2020-01-31' or '2020-01-31T12:00:00'"}.get(form, f"times like {form!r}")
     utc, zone = None, None
     if form in _PERIODS:
         clock = _PERIODS[form][1](text.astype(object))
     elif form == "ISO8601" and (fast := _iso(text)) is not None:
         return fast, None, None
     else:
-        plain = _without_offset(text)
-        has = plain != text
+        plain = _without_offset(text) if "%z" in form or form == "ISO8601" else _padded(text.astype(object), form)
+        has = plain != text if "%z" in form or form == "ISO8601" else pd.Series([False] * len(text), index=text.index)
         if has.any() and not has.all():
             raise _other_form(text, int((has != has.iloc[0]).argmax()), "an offset from UTC in every row or in none")
         clock = _to_datetime(plain, form.replace("%z", "").strip() if has.any() else form)
         if has.any():
             utc = _utc(clock, text.astype(object).str.extract(f"({_OFFSET})")[0])
             zone = _zone_of(clock, utc)
+        elif isinstance(clock.dtype, pd.DatetimeTZDtype):
+            utc, zone, clock = clock, str(clock.dt.tz), clock.dt.tz_localize(None)
     if clock.isna().any():
         row = int(clock.isna().argmax())
         if re.search(r"(?<!\d)(0\d{3}|1[0-5]\d\d|16[0-6]\d|2[3-9]\d\d|[3-9]\d{3})(?!\d)", str(text.iloc[row])):
             expected = _LIMITS
         raise _other_form(text, row, expected)
     return clock, utc, zone
+
+
+def _padded(text: pd.Series, form: str) -> pd.Series:
+    """Returns digits with the zeros in front that spreadsheets take away, where the format is of a fixed width."""
+    codes = re.fullmatch(r"(?:%[YymdHMSj])+", form)
+    return text.str.zfill(sum(_WIDTHS[code] for code in form[1::2])) if codes else text
 
 
 def _iso(text: pd.Series) -> pd.Series | None:
@@ -310,6 +374,8 @@ def _in_zone(
     """
     if utc is None and zone is None:
         return Times(_nanoseconds(clock), reading=reading)
+    if utc is None and not in_utc and (clock - clock.dt.normalize()).nunique() == 1:
+        return Times(_nanoseconds(clock), zone, False, {**reading, "zone": zone})  # days of its calendar, whose midnight may be left out
     several = own is not None and ", " in own
     if several and zone is None:
         if (clock - clock.dt.normalize()).nunique() == 1:

@@ -17,6 +17,7 @@ import numpy as np
 
 from stages.errors import InputError
 
+LONGEST_WORD = 256
 PAD, UNKNOWN, END = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<eos>")
 Unit = Literal["words", "characters", "bytes"]
@@ -236,7 +237,9 @@ def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: 
         raise InputError("tokenize_text.vocabulary_size: expected a number for the unit bytes, received null")
     trained = tokenizers.Tokenizer(models.BPE())
     trained.normalizer = normalizers.Lowercase() if lower else None
-    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # Learning takes the square of a word's length: what is longer than any word, as sequences of genes are, is cut.
+    cut = pre_tokenizers.Split(tokenizers.Regex(rf"\S{{{LONGEST_WORD}}}"), "isolated")
+    trained.pre_tokenizer = pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     trained.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(

@@ -67,13 +67,15 @@ def read_utf8(path: Path, encoding: str | None) -> tuple[pa.Buffer, str]:
     mark, marked = next((pair for pair in MARKS.items() if start.startswith(pair[0])), (b"", "utf-8"))
     if encoding is None or codecs_name(encoding) in (codecs_name(marked), codecs_name(marked).removesuffix("-le").removesuffix("-be")):
         encoding, content = marked, content.slice(len(mark))
+    elif mark:
+        raise InputError(f"{path}: expected {encoding}, received a file with the byte order mark of {marked}: leave ingest.encoding out")
     if codecs_name(encoding) == "utf-8":
         return content, "utf-8"
     try:
         return pa.py_buffer(content.to_pybytes().decode(encoding).encode()), encoding
     except UnicodeDecodeError as error:
         raise _other_encoding(path, encoding, content.to_pybytes(), error, len(mark)) from None
-    except UnicodeEncodeError:
+    except UnicodeError:
         raise InputError(f"{path}: expected characters of Unicode, received half of a surrogate pair: set ingest.encoding") from None
 
 
@@ -96,7 +98,10 @@ def read_text(path: Path, encoding: str | None = None) -> str:
 def codecs_name(encoding: str) -> str:
     """Returns the name that Python gives an encoding. Raises `InputError` where there is none."""
     try:
-        return codecs.lookup(encoding).name
+        found = codecs.lookup(encoding)
+        if not found._is_text_encoding:  # as rot13 and zip are
+            raise LookupError
+        return found.name
     except (LookupError, ValueError):
         raise InputError(f"ingest.encoding: expected the name of an encoding, such as cp1252, received {encoding!r}") from None
 
@@ -118,7 +123,7 @@ def json_objects(path: Path, encoding: str | None, *, as_written: bool = False) 
         if not isinstance(found, dict):
             hint = f": an array is read from a file whose name ends in {JSON[0]}" if isinstance(found, list) and not array else ""
             raise InputError(f"{where}: expected a JSON object, received {reprlib.repr(found)}{hint}")
-        half = next((value for value in found.values() if isinstance(value, str) and _SURROGATE.search(value)), None)
+        half = next((value for value in (*found, *found.values()) if isinstance(value, str) and _SURROGATE.search(value)), None)
         if half is not None:
             raise InputError(f"{where}: expected characters of Unicode, received half of a surrogate pair in {half[:40]!r}")
         yield where, found

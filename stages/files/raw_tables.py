@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
@@ -124,8 +125,14 @@ def _find_header(
     choices = [form.separator] if form.separator else list(separators)
     found = [(separator, list(_rows(text, separator, form.skip or 0))) for separator in choices]
     if form.header is not True:
-        # The columns are known by their number alone: the separator is the one that makes most of them.
-        separator, rows = max(found, key=lambda choice: len(choice[1][0][0]) if choice[1] else 0)
+        # The columns are known by their number alone: the separator is the one that makes as many of them in each row.
+        regular = [choice for choice in found if len({len(fields) for fields, _ in choice[1]}) == 1 and len(choice[1][0][0]) > 1]
+        if len(regular) > 1:
+            raise InputError(
+                f"{path}: expected fields with one possible separator, received {' and '.join(repr(name) for name, _ in regular)} in each "
+                "row: set ingest.separator"
+            )
+        separator, rows = (regular or found)[0]
         if not rows:
             raise InputError(f"{path}: expected at least one row of data, received none")
         names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, len(rows[0][0]) + 1)]
@@ -191,7 +198,9 @@ def _hint(found: list[tuple[str, list[tuple[list[str], int]]]]) -> str:
 
 def _parse(path: Path, body: pa.Buffer, separator: str, names: list[str], chosen: list[str], numbers: list[str]) -> pa.Table:
     """Reads the chosen columns with Arrow, those of `numbers` as float64 and the others as text."""
-    quoted = _has_quotes(body)
+    if _has(body, 0):
+        raise InputError(f"{path}: expected text, received a NUL byte, as binary files have: save the file as UTF-8")
+    quoted = _has(body, ord('"'))
     if quoted and body.size >= 2**31 - 1:
         raise InputError(f"{path}: expected at most 2 GB for a file with quotes, received {body.size:,} bytes: save it as Parquet")
     types = {name: pa.float64() if name in numbers else pa.string() for name in chosen}
@@ -233,9 +242,9 @@ def _parse(path: Path, body: pa.Buffer, separator: str, names: list[str], chosen
         raise
 
 
-def _has_quotes(body: pa.Buffer) -> bool:
+def _has(body: pa.Buffer, byte: int) -> bool:
     view = np.frombuffer(body, np.uint8)
-    return any(bool((view[start : start + (1 << 22)] == ord('"')).any()) for start in range(0, len(view), 1 << 22))
+    return any(bool((view[start : start + (1 << 22)] == byte).any()) for start in range(0, len(view), 1 << 22))
 
 
 # --- Parquet, Excel, JSON ---
@@ -251,11 +260,25 @@ def _read_parquet(path: Path, wanted: Wanted) -> pd.DataFrame:
         chosen = _chosen(names, wanted, path)
         check_memory(path, rows * len(chosen))
         stored = [name for name in schema.names if shown.get(name, name) in chosen]
-        table = file.read(columns=stored).replace_schema_metadata(None)
+        texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    # As dictionaries, which are as small as in the file: a text that is there a million times is there once.
+    table = pq.read_table(path, columns=stored, read_dictionary=texts).replace_schema_metadata(None)
+    table = table.select(stored)
+    for name in texts:
+        if name in stored:
+            table = table.set_column(stored.index(name), name, _decoded_texts(path, table[name]))
     binary = [column.name for column in table.schema if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)]
     if binary:
         raise InputError(f"{path}: expected text or numbers, received bytes in column {binary[0]!r}: save it as text")
-    return table.select(stored).rename_columns([shown.get(name, name) for name in stored]).to_pandas()
+    return table.rename_columns([shown.get(name, name) for name in stored]).to_pandas()
+
+
+def _decoded_texts(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    sizes = [pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0 for chunk in column.chunks]
+    check_memory(path, sum(sizes) // 40)
+    return column.cast(pa.large_string())
 
 
 def check_memory(path: Path, cells: int) -> None:

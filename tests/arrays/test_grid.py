@@ -39,6 +39,8 @@ FREQUENCIES = ["15min", "h", "D", "3D", "B", "W-WED", "2W-SUN", "MS", "ME", "BMS
         (pd.to_datetime(["2020-01-30", "2020-02-29", "2020-03-30", "2020-05-30"]), "MS-30"),
         (pd.to_datetime(["2000-02-29", "2001-02-28", "2002-02-28", "2004-02-29"]), "YE-FEB"),
         (pd.to_datetime(["2020-06-15", "2021-06-15", "2022-06-15"]), "12MS-15"),
+        (pd.date_range("2010-01-01", periods=24, freq="BQE-DEC"), "BQE-MAR"),
+        (pd.date_range("2000-01-01", periods=24, freq="BYE-DEC"), "BYE-DEC"),
         ([0, 2, 4, 8, 10], "2"),
     ],
 )

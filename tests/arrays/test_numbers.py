@@ -45,6 +45,23 @@ def test_what_stands_for_a_missing_value_is_one() -> None:
     np.testing.assert_array_equal(read([1.0, None, -9999.0], missing=[-9999]), [1, np.nan, np.nan])
 
 
+@pytest.mark.parametrize(
+    ("cell", "form"), [("1,5", {"thousands": ","}), ("12.5", {"thousands": ".", "decimal": ","}), ("1 5", {"thousands": " "})]
+)
+def test_what_stands_between_thousands_is_no_decimal_mark(cell: str, form: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="between groups of three digits, received"):
+        read(["7", cell], **form)
+
+
+def test_codes_of_missing_values_may_be_given_as_text() -> None:
+    np.testing.assert_array_equal(read([1.0, -1.0, 2.0], missing=["-1"]), [1, np.nan, 2])
+
+
+def test_times_are_no_numbers() -> None:
+    with pytest.raises(InputError, match="expected numbers, received times"):
+        to_numbers(pd.DataFrame({"y": pd.date_range("2020-01-01", periods=3)}), NumberFormat(file="data/raw/x.csv"))
+
+
 @pytest.mark.parametrize(("mark", "separator"), [(",", ";"), (",", ","), (".", ";")])
 def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(mark: str, separator: str) -> None:
     with pytest.raises(InputError, match=r"one possible reading, .* set ingest.decimal to .* ingest.thousands to"):

@@ -45,6 +45,11 @@ def months(form: str) -> list[str]:
         (["February 2010", "March 2010"], None, "2010-02-01"),
         (["1 Feb 2019", "2 Feb 2019"], None, "2019-02-01"),
         ([datetime.date(2019, 5, 1), datetime.date(2019, 6, 1)], None, "2019-05-01"),
+        (["01.02.2019, 00:00", "13.02.2019, 00:00"], None, "2019-02-01"),
+        ([1011970, 1021970], "%m%d%Y", "1970-01-01"),
+        (["2019-01-02T00:00:00Z", "2019-01-03T00:00:00Z"], "%Y-%d-%mT%H:%M:%SZ", "2019-02-01"),
+        (pd.period_range("2019-05", periods=2, freq="M"), None, "2019-05-01"),
+        (pd.date_range("2019-05-01", periods=2), "%Y%m%d", "2019-05-01"),
         (["May 2019", "June 2019"], None, "2019-05-01"),
         (["Jan-2019", "Feb-2019"], None, "2019-01-01"),
         ([5, 6], None, "5"),
@@ -63,6 +68,29 @@ def test_a_format_that_is_given_is_followed_where_another_one_would_fit() -> Non
     assert found.tolist() == pd.date_range("2019-01-01", periods=12, freq="MS").tolist()
 
 
+@pytest.mark.parametrize("form", ["%d.%m.%Y, %H:%M", "%d %m %Y", "%d. %m. %Y", "%d/%m/%Y, %H:%M"])
+def test_dates_in_other_forms_that_can_be_read_in_two_ways_are_an_error_too(form: str) -> None:
+    with pytest.raises(InputError, match=r"both readings are possible"):
+        read(months(form))
+
+
+def test_days_of_a_zone_whose_clocks_change_at_midnight_are_days(caplog: pytest.LogCaptureFixture) -> None:
+    days = pd.date_range("2018-10-25", periods=20)  # there is no midnight on 4 November in Brazil
+    found = read(list(days.strftime("%Y-%m-%d")), zone="America/Sao_Paulo")
+    assert found.values.tolist() == days.tolist()
+    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[-1]) == "2018-11-13 00:00:00-02:00"
+
+
+def test_a_fixed_offset_of_a_column_is_its_zone() -> None:
+    found = read(pd.date_range("2020-01-01", periods=3, tz="+09:00"))
+    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-01 00:00:00+09:00"
+
+
+def test_mixed_offsets_behind_names_of_months_are_days_of_the_calendar() -> None:
+    found = read(["Sat, 30 Mar 2019 00:00:00 +0100", "Mon, 01 Apr 2019 00:00:00 +0200"])
+    assert [str(time) for time in found.values] == ["2019-03-30 00:00:00", "2019-04-01 00:00:00"]
+
+
 @pytest.mark.parametrize("form", ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y %H:%M"])
 def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: str) -> None:
     with pytest.raises(InputError, match=r'both readings .* ingest.time_format to "%d.%m.%Y" \(day first\) or "%m.%d.%Y" \(month first\)'):
@@ -77,7 +105,10 @@ def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: s
         (["2020-01-02", ""], "none in data row 2"),
         (["13/02/2020", "02/13/2020"], "days in one place"),
         (["01/02/19", "13/02/19"], "four digits"),
-        (["20230101", "20230102"], 'time_format to "%Y%m%d" if these are dates, or ingest.frequency to 1'),
+        (
+            ["20230101", "20230102"],
+            'if these are dates, set ingest.time_format to "%Y%m%d"; if they count steps, set ingest.frequency to 1',
+        ),
         (["201001", "201002", "201003"], 'time_format to "%Y%m"'),
         (["2020-01-01 00:00+01:00", "2020-01-01 01:00"], "an offset from UTC in every row or in none"),
         (["1500-01-01", "1501-01-01"], "between the years 1678 and 2261"),
@@ -85,7 +116,15 @@ def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: s
         (["0001-01-01", "0002-01-01"], "between the years 1678 and 2261"),
         ([str(-(2**63)), str(2**63 - 1)], "whole numbers up to"),
         (["yesterday", "today"], "set ingest.time_format"),
+        (["01012019", "01022019"], 'to "%d%m%Y" or "%m%d%Y"'),
+        (["190101", "190201"], 'to "%Y%m" or "%y%m%d"'),
+        (["20190101000000", "20190102000000"], "%Y%m%d%H%M%S"),
+        (["2019001", "2019002"], "%Y%j"),
+        ([f"2020{week:02d}" for week in range(1, 54)], "write the weeks as 2020-W01"),
+        (["2020-W1", "2020-W2"], "weeks as 2020-W01"),
+        (["2022-01-01 24:00", "2022-01-02 24:00"], "expected ISO times such as"),
         ([1.5, 2.5], "received 1.5"),
+        (pd.to_timedelta([1, 2], unit="D"), "expected times or whole numbers"),
     ],
 )
 def test_times_that_cannot_be_read_are_one_error(column: list[Any], message: str) -> None:
@@ -161,7 +200,7 @@ def test_offsets_in_a_form_that_is_not_iso_are_read() -> None:
     assert [str(time) for time in days.values] == ["2019-03-30 10:00:00", "2019-03-31 10:00:00"]
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlim", "../etc/passwd", "+25:99x", ""])
+@pytest.mark.parametrize("zone", ["Europe/Berlim", "../etc/passwd", "+25:99x", "+99:99", ""])
 def test_a_zone_that_does_not_exist_is_an_error(zone: str) -> None:
     with pytest.raises(ValueError, match="a time zone"):
         times.check_zone(zone)

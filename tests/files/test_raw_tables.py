@@ -104,6 +104,13 @@ def test_columns_without_a_header_are_called_by_number(tmp_path: Path) -> None:
     assert read(written(tmp_path, "2020-01-01;1\n2020-01-02;2\n"), ["1", "2"], header=False)["2"].tolist() == ["1", "2"]
 
 
+def test_fields_without_a_header_that_have_two_possible_separators_ask_for_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "10;3,5\n11;4,5\n")
+    with pytest.raises(InputError, match=r"received ',' and ';' in each row"):
+        read(path, ["2"], header=False)
+    assert read(path, ["2"], header=False, separator=";")["2"].tolist() == ["3,5", "4,5"]
+
+
 def test_an_empty_line_of_a_single_column_is_an_empty_cell(tmp_path: Path) -> None:
     path = written(tmp_path, "y\n1\n\n3\n\n\n")
     np.testing.assert_array_equal(read(path, ["y"], ("y",))["y"], [1, np.nan, 3])
@@ -163,6 +170,8 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         ("d\xe9j\xe0,day,y\n1,2,3\n".encode("latin-1"), "x.csv", "expected UTF-8 text, received the byte 0xe9 .* ingest.encoding"),
         (b"day,y\n\xe9,2\n", "x.csv", "expected UTF-8 text"),
         ("day,y\n1,2\n".encode("utf-16-le"), "x.csv", "NUL bytes: .* utf-16-le"),
+        (b"day,y\n" + b"2020-01-01,1\n" * 10_000 + b"2020-01-01,\x001\n", "x.csv", "NUL byte"),
+        (b'{"day": 1, "y": 2, "\\ud800": 3}\n', "x.jsonl", "half of a surrogate pair"),
         (b"\x1f\x8b\x08\x00broken", "x.csv.gz", "cannot be read"),
         (b"not parquet", "x.parquet", "cannot be read"),
         (b"not a book", "x.xlsx", "cannot be read"),
@@ -187,6 +196,14 @@ def test_hostile_metadata_of_pandas_is_not_read(tmp_path: Path) -> None:
     table = pa.table({"day": ["a"], "y": [1.0]}).replace_schema_metadata({b"pandas": b"{broken"})
     pq.write_table(table, tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet", ["day", "y"])["y"].tolist() == [1.0]
+
+
+def test_a_text_that_is_repeated_beyond_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pd.DataFrame({"day": ["x" * 100_000] * 2000}).to_parquet(tmp_path / "x.parquet")
+    assert len(read(tmp_path / "x.parquet", ["day"])) == 2000
+    monkeypatch.setattr(raw_tables, "BYTES_PER_CELL", 10**6)
+    with pytest.raises(InputError, match="fits into half of the free memory"):
+        read(tmp_path / "x.parquet", ["day"])
 
 
 def test_a_table_that_does_not_fit_into_memory_is_refused_before_it_is_read() -> None:

@@ -110,6 +110,19 @@ def test_a_single_newer_day_is_read_as_the_training_days_were(tmp_path: Path) ->
     assert found["time"][0] == "2020-03-02"
 
 
+def test_newer_rows_of_another_sort_are_one_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = Task(csv(days(np.arange(60.0)).assign(day=np.arange(60))), tmp_path, time="day", targets=["y"])
+    with pytest.raises(InputError, match="expected whole numbers, as in training, received dates"):
+        task.forecast(csv(days([1.0])))
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        task.forecast("day,y\n60,5\n61,-9999\n")
+    assert "-9999" in caplog.text
+    wide = days(np.arange(60.0)).rename(columns={"y": "a"}).assign(b=lambda table: table["a"] + 100)
+    task = Task(csv(wide), tmp_path, time="day", targets="all", layout="columns")
+    with pytest.raises(InputError, match="expected the column 'b', found 'day', 'a'"):
+        task.forecast(csv(wide[["day", "a"]]))
+
+
 @pytest.mark.parametrize(
     ("zone", "frequency", "expected"),
     [

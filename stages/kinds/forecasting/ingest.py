@@ -78,6 +78,8 @@ class Parameters(NumberFormat):
                     f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number, not {self.frequency!r}: {error}"
                 ) from None
         if self.time_format is not None:
+            if "%" not in self.time_format or "%z" in self.time_format.rstrip()[:-2]:
+                raise ValueError(f"a format of strptime, such as %d.%m.%Y, with %z at its end if at all, not {self.time_format!r}")
             try:
                 pd.to_datetime(pd.Series(["x"]), format=self.time_format, errors="coerce")
             except ValueError as error:
@@ -156,14 +158,8 @@ def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.Da
         split = split.on_clock(lambda time: times.on_clock(time, read.times.zone, read.times.in_utc))
     table, counts = series.tidy(read.table, parameters.columns, parameters.frequency, parameters.duplicates, parameters.gaps, split)
     reading = {**read.times.reading, **read.reading}
-    for column in parameters.columns:
-        if found := sentinels(read.table[column].to_numpy()):
-            reading.setdefault("possible_missing_values", {})[column] = found
-            log.warning(
-                "column %r: the values %s stand far from all others and may stand for missing ones: if so, name them in ingest.missing",
-                column,
-                ", ".join(f"{value} ({count} times)" for value, count in found.items()),
-            )
+    if found := _sentinels(read.table, parameters.columns):
+        reading["possible_missing_values"] = found
     return table, {
         **counts,
         "inputs": parameters.input_columns,
@@ -181,7 +177,22 @@ def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[
 
     Times are read as they were in training: a few rows may be read in several ways, of which all rows left one.
     """
-    return _long(parts, parameters, parameters.input_columns, ingested["reading"].get("time_format"), ingested).table
+    read = _long(parts, parameters, parameters.input_columns, ingested["reading"].get("time_format"), ingested)
+    dates, known = (pd.api.types.is_datetime64_any_dtype(read.table["time"]), not str(ingested["frequency"]).isdecimal())
+    if dates != known:
+        expected, received = ("dates", "whole numbers") if known else ("whole numbers", "dates")
+        raise InputError(f"column {parameters.time!r}: expected {expected}, as in training, received {received}")
+    _sentinels(read.table, parameters.input_columns)
+    return read.table
+
+
+def _sentinels(table: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, int]]:
+    """Warns of the values of each column that look as if they stood for missing ones, and returns them."""
+    found = {column: values for column in columns if (values := sentinels(table[column].to_numpy()))}
+    for column, values in found.items():
+        shown = ", ".join(f"{value} ({count} times)" for value, count in values.items())
+        log.warning("column %r: %s: far from all other values; if missing ones are written so, name them in ingest.missing", column, shown)
+    return found
 
 
 def _long(
@@ -196,6 +207,9 @@ def _long(
             raise InputError(f"expected value columns with numbers, found none that match {parameters.values!r}")
         return Read(table, times.Times(table["time"]), reading)
     table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    absent = [name for name in (parameters.targets if parameters.layout == "columns" else columns) if name not in table]
+    if absent:
+        raise InputError(f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}")
     names = None if parameters.series is None else series.names_of(table[parameters.series])
     if parameters.time is None:
         steps = pd.Series(range(len(table))) if names is None else table.groupby(names.to_numpy(), sort=False).cumcount()
