@@ -24,7 +24,7 @@ def test_only_whole_stages_are_kept(finished: Path) -> None:
     text = (finished / "dvc.lock").read_text()
     assert whole_stages(text) == text
     whole = stages(text)
-    for cut in [0, 1, 14, 20, 22, 23, 25, 100, len(text) - 1, *random.Random(0).sample(range(len(text)), 25)]:
+    for cut in [0, 1, 14, 20, 22, 23, 25, 100, len(text) - 1, *random.Random(0).sample(range(len(text)), 5)]:
         kept = stages(whole_stages(text[:cut]))
         last = list(kept)[-1:]  # may be without its last lines, if the cut was at the end of one
         assert {name: entry for name, entry in kept.items() if name not in last}.items() <= whole.items(), cut

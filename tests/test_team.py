@@ -137,6 +137,7 @@ def test_only_what_one_task_needs(ann: Path, tmp_path: Path, do: Do, run: Run) -
     assert not list(faults(tmp_path / "carol"))
 
 
+@pytest.mark.slow  # that Git merges by stage is proven by the story above and by test_merge_lock.py
 def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     do("remote", ann)
     bob = cloned("bob", tmp_path, do)
