@@ -161,7 +161,7 @@ def _no_number(column: pd.Series, row: int, count: int) -> InputError:
     hint = ""
     if isinstance(shown, str) and re.fullmatch(r"[-+]?[\d.,' \u00a0_]+", shown):
         hint = ": set ingest.decimal and ingest.thousands to the marks of this file"
-    elif isinstance(shown, str):
+    elif isinstance(shown, str) and not re.search(r"\d", shown):
         hint = ": if it stands for a missing value, name it in ingest.missing"
     return InputError(
         f"column {column.name!r}: expected finite numbers (an empty cell is a missing value), received {shown!r} "

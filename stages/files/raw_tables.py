@@ -304,15 +304,17 @@ def _read_excel(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # of many types, for a file that is not what its name says
         raise InputError(f"{path}: expected an Excel workbook, received one that cannot be read: {error}") from None
-    sheets = book.sheetnames if form.sheet is None else [form.sheet]
     if form.sheet is not None and form.sheet not in book.sheetnames:
         raise InputError(f"{path}: expected the sheet {form.sheet!r}, found {_shortened(book.sheetnames)}")
-    tables = {name: table for name in sheets if (table := _table_of(list(book[name].values), wanted, form)) is not None}
+    sheets = {name: list(book[name].values) for name in (book.sheetnames if form.sheet is None else [form.sheet])}
+    tables = {name: table for name, rows in sheets.items() if (table := _table_of(path, rows, wanted, form)) is not None}
     book.close()
     if len(tables) != 1:
         columns = _shortened(list(wanted.columns))
+        first = next((row for rows in sheets.values() for row in rows if any(cell is not None for cell in row)), ())
         raise InputError(
-            f"{path}: expected one sheet with the columns {columns}, found {len(tables)} such among {_shortened(sheets)}: set ingest.sheet"
+            f"{path}: expected one sheet with the columns {columns}, found {len(tables)} such among {_shortened(list(sheets))} (the first "
+            f"row has {_shortened([str(cell) for cell in first])}): set ingest.sheet, or ingest.header if no row names the columns"
         )
     (name, (header, names, rows)) = next(iter(tables.items()))
     chosen = _chosen(names, wanted, path)
@@ -321,16 +323,25 @@ def _read_excel(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
     return frame
 
 
-def _table_of(rows: list[tuple[Any, ...]], wanted: Wanted, form: FileFormat) -> tuple[int, list[str], list[tuple[Any, ...]]] | None:
-    """Returns where the header of a sheet is, its names, and the rows below; None where there is no such header."""
-    rows = [row for row in rows if any(cell is not None for cell in row)]
+def _table_of(
+    path: Path, rows: list[tuple[Any, ...]], wanted: Wanted, form: FileFormat
+) -> tuple[int, list[str], list[tuple[Any, ...]]] | None:
+    """Returns where the header of a sheet is, its names, and the rows below that are not empty; None where there is no such header."""
+
+    def filled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return [row for row in rows if any(cell is not None for cell in row)]
+
     first = form.skip or 0
     if form.header is not True:
-        width = max(map(len, rows[first:]), default=0)
-        return first, form.header if isinstance(form.header, list) else [str(number) for number in range(1, width + 1)], rows[first:]
-    for line in range(first, first + HEADER_LINES if form.skip is None else first + 1):
-        if line < len(rows) and set(wanted.columns) <= {str(cell) for cell in rows[line]}:
-            return line, ["" if cell is None else str(cell) for cell in rows[line]], rows[line + 1 :]
+        below = filled(rows[first:])
+        width = max(map(len, below), default=0)
+        names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, width + 1)]
+        if len(names) != width:
+            raise InputError(f"{path}: expected {width} names in ingest.header, as there are columns, received {len(names)}")
+        return first, names, below
+    for line in range(first, min(first + (HEADER_LINES if form.skip is None else 1), len(rows))):
+        if set(wanted.columns) <= {str(cell) for cell in rows[line]}:
+            return line, ["" if cell is None else str(cell) for cell in rows[line]], filled(rows[line + 1 :])
     return None
 
 
