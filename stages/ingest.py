@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> None:
         raise InputError(f"task {task}: {where}{error}") from None
     folder = Path("data/ingested") / task
     tables.write(folder / "table.parquet", table)
+    about = {"reading": parts[0].attrs.get("reading", {}), **about}
     write_json(folder / "about.json", {"sha256": sha256_of(source), **about})
     log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items() if value not in (None, {})))
 

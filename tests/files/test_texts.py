@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stages import ingest as stage
 from stages.errors import InputError
 from stages.files import parameters, raw, texts
 from stages.formats import FileFormat, Wanted
@@ -268,3 +269,14 @@ def test_a_split_that_asks_for_more_texts_than_there_are_is_an_error(tmp_path: P
     (tmp_path / "x.txt").write_text("a\n" * 10)
     with pytest.raises(InputError, match="expected at most 10 texts together, as there are, received 107"):
         ingested(tmp_path / "x.txt", split={"train": 5, "validation": 2, "test": 100})
+
+
+def test_how_a_table_of_texts_was_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/x.csv").write_text("Letters\nwho;text\n" + "".join(f"{name};Dear {name}\n" for name in "abcdefghij"))
+    task = {"kind": "language_modelling", "ingest": {"file": "data/raw/x.csv", "text": "text", "group": "who", "split": THIRDS}}
+    Path("params.yaml").write_text(json.dumps({"seed": 1, "sources": {}, "tasks": {"x": task}}))
+    stage.main(["x"])
+    reading = json.loads(Path("data/ingested/x/about.json").read_text())["reading"]
+    assert (reading["separator"], reading["lines_above_header"]) == (";", 1)
