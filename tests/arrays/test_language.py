@@ -358,3 +358,11 @@ def test_prefixes_are_padded_on_the_left() -> None:
     batch = source.cut(np.arange(len(source)))
     assert batch["inputs"]["tokens"].tolist() == [[0, 0, 5], [0, 5, 6], [0, 0, 8]]
     assert batch["targets"].tolist() == [6, 7, 9]
+
+
+def test_pieces_of_a_text_without_spaces_are_learned_in_seconds() -> None:
+    text = "ab" * 300_000  # the square of its length would be minutes
+    tokenizer = tokens.fit([[text]], "bytes", 262, 1, False, False)
+    ids, _ = tokenizer.encode([text])
+    assert tokenizer.decode(ids.tolist()) == text
+    assert len(ids) < len(text) / 4
