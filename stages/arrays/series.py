@@ -60,6 +60,12 @@ def stack_columns(
 
 def names_of(column: pd.Series) -> pd.Series:
     """Returns the names in a column as text, exactly as they are written. Raises `InputError` at the first row that has none."""
+    if column.dtype == object:
+        odd = column.map(lambda value: isinstance(value, (list, dict)))
+        if odd.any():
+            raise InputError(
+                f"column {column.name!r}: expected names, received {column[odd].iloc[0]!r} in data row {int(odd.to_numpy().argmax()) + 1}"
+            )
     text = column.astype("str") if not isinstance(column.dtype, pd.StringDtype) else column
     empty = column.isna() | (text == "")
     if empty.any():
@@ -140,9 +146,11 @@ def _without_duplicates(table: pd.DataFrame, columns: Sequence[str], rule: str) 
         return table, 0
     if rule == "error":
         row = table[repeated].iloc[0]
+        within_days = isinstance(row["time"], pd.Timestamp) and row["time"] != row["time"].normalize()
+        zone = ", or ingest.zone where a change of clocks repeats an hour" if within_days else ""
         raise InputError(
             f"expected one row for each time, received {row['time']} of series {row['series']!r} again ({number} such rows): "
-            "set ingest.duplicates to first, last or mean"
+            f"set ingest.duplicates to first, last or mean{zone}"
         )
     if rule == "mean":
         return table.groupby(["series", "time"], sort=False, as_index=False)[list(columns)].mean(), number

@@ -187,6 +187,18 @@ def test_a_row_without_a_name_is_an_error_that_names_it(tmp_path: Path) -> None:
         Task("day,shop,y\n2020-01-01,a,1\n2020-01-02,,2\n", tmp_path, time="day", series="shop", targets=["y"])
 
 
+def test_a_list_is_no_name(tmp_path: Path) -> None:
+    table = days(np.arange(60.0)).assign(shop=[["a"]] * 60)
+    with pytest.raises(InputError, match=r"column 'shop': expected names, received \['a'\] in data row 1"):
+        Task(table, tmp_path, time="day", series="shop", targets=["y"])
+
+
+def test_hours_that_a_change_of_clocks_repeats_ask_for_the_zone(tmp_path: Path) -> None:
+    hours = pd.date_range("2019-10-26", periods=60, freq="h", tz="Europe/Berlin").tz_localize(None)
+    with pytest.raises(InputError, match=r"2019-10-27 02:00:00 .* or ingest.zone where a change of clocks"):
+        Task(csv(pd.DataFrame({"day": hours, "y": np.arange(60.0)})), tmp_path, time="day", targets=["y"])
+
+
 def test_a_gap_is_never_filled_with_more_rows_than_there_are(tmp_path: Path) -> None:
     content = "day,y\n" + "".join(f"{year}-{month:02d}-01,{month}\n" for year in range(2010, 2015) for month in range(1, 13))
     task = Task(content, tmp_path, time="day", targets=["y"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stages.arrays import grid, series, times
 from stages.arrays.numbers import sentinels, to_numbers
@@ -19,6 +19,29 @@ from stages.sections import InnerPath, Name
 log = logging.getLogger("reprise")
 
 READS = "tables"
+
+
+def _frequency(name: str) -> str:
+    try:
+        grid.parse(name)
+    except ValueError:
+        raise ValueError("a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number") from None
+    return name
+
+
+def _time_format(form: str) -> str:
+    try:
+        pd.to_datetime(pd.Series(["x"]), format=form, errors="coerce")
+    except ValueError as error:
+        raise ValueError(f"a format of strptime, such as %d.%m.%Y ({error})") from None
+    if "%" not in form or "%z" in form.rstrip()[:-2]:
+        raise ValueError("a format of strptime, such as %d.%m.%Y, with %z at its end if at all")
+    return form
+
+
+def _zone(name: str) -> str:
+    times.check_zone(name)
+    return name
 
 
 class Parameters(NumberFormat):
@@ -40,13 +63,13 @@ class Parameters(NumberFormat):
     parts: Annotated[list[InnerPath], Field(min_length=1)] | None = None
     layout: Literal["table", "columns", "rows"] = "table"
     time: Name | None = None
-    time_format: Name | None = None
-    zone: Name | None = None
+    time_format: Annotated[Name, AfterValidator(_time_format)] | None = None
+    zone: Annotated[Name, AfterValidator(_zone)] | None = None
     series: Name | None = None
     targets: Annotated[list[Name], Field(min_length=1)] | Name
     inputs: Annotated[list[Name], Field(min_length=1)] | None = None
     values: Name | None = None
-    frequency: Name | None = None
+    frequency: Annotated[Name, AfterValidator(_frequency)] | None = None
     duplicates: Literal["error", "first", "last", "mean"] = "error"
     gaps: Literal["error", "interpolate", "forward_fill", "zero", "keep"] = "error"
     split: Split
@@ -66,26 +89,6 @@ class Parameters(NumberFormat):
                 raise ValueError(f"a regular expression, not {pattern!r}: {error}") from None
         if isinstance(self.targets, list):
             self._check_names()
-        return self
-
-    @model_validator(mode="after")
-    def _times(self) -> "Parameters":
-        if self.frequency is not None:
-            try:
-                grid.parse(self.frequency)
-            except ValueError as error:
-                raise ValueError(
-                    f"a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number, not {self.frequency!r}: {error}"
-                ) from None
-        if self.time_format is not None:
-            if "%" not in self.time_format or "%z" in self.time_format.rstrip()[:-2]:
-                raise ValueError(f"a format of strptime, such as %d.%m.%Y, with %z at its end if at all, not {self.time_format!r}")
-            try:
-                pd.to_datetime(pd.Series(["x"]), format=self.time_format, errors="coerce")
-            except ValueError as error:
-                raise ValueError(f"a format of strptime, not {self.time_format!r}: {error}") from None
-        if self.zone is not None:
-            times.check_zone(self.zone)
         return self
 
     def _check_names(self) -> None:
