@@ -149,6 +149,7 @@ def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(pr
         assert f"data_plots_small_{plot}_csv" in html
 
 
+@pytest.mark.slow
 def test_a_queued_sweep_runs_two_experiments(project: Path, run: Run) -> None:
     run(project, "dvc", "exp", "run", "--queue", "-S", "tasks.small.train.cell=simple_rnn,lstm")
     run(project, "dvc", "queue", "start", "--jobs", "2")

@@ -180,6 +180,7 @@ def test_data_that_is_kept_elsewhere(ann: Path, tmp_path: Path, do: Do) -> None:
     assert (ann / "data/raw/prices.csv").read_text() == "y\n1\n2\n"
 
 
+@pytest.mark.slow
 def test_one_cache_for_many_clones(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     do("remote", ann)
     bob = cloned("bob", tmp_path, do)
