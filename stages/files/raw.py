@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from stages.errors import InputError
@@ -41,7 +42,7 @@ SIGNATURES = {
 }
 # Where tar archives say that they are some.
 TAR = slice(257, 262)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def ending_of(path: Path) -> str:
@@ -70,29 +71,36 @@ def read_utf8(path: Path, encoding: str | None) -> tuple[pa.Buffer, str]:
     elif mark:
         raise InputError(f"{path}: expected {encoding}, received a file with the byte order mark of {marked}: leave ingest.encoding out")
     if codecs_name(encoding) == "utf-8":
-        return content, "utf-8"
-    try:
-        return pa.py_buffer(content.to_pybytes().decode(encoding).encode()), encoding
-    except UnicodeDecodeError as error:
-        raise _other_encoding(path, encoding, content.to_pybytes(), error, len(mark)) from None
-    except UnicodeError:
-        raise InputError(f"{path}: expected characters of Unicode, received half of a surrogate pair: set ingest.encoding") from None
+        encoding = "utf-8"
+    else:
+        try:
+            content = pa.py_buffer(content.to_pybytes().decode(encoding).encode())
+        except UnicodeDecodeError as error:
+            raise other_encoding(path, encoding, error, len(mark)) from None
+        except UnicodeError:
+            raise InputError(f"{path}: expected characters of Unicode, received half of a surrogate pair: set ingest.encoding") from None
+    if (place := find_byte(content, 0)) is not None:
+        raise InputError(
+            f"{path}: expected text, received a NUL character at offset {place}, as binary files have; UTF-16 without a byte order mark "
+            "has many NUL bytes: save the file as UTF-8, or set ingest.encoding to utf-16-le"
+        )
+    return content, encoding
+
+
+def find_byte(content: pa.Buffer, byte: int) -> int | None:
+    """Returns where the first such byte is; None if there is none."""
+    view, size = np.frombuffer(content, np.uint8), 1 << 22
+    blocks = ((start, view[start : start + size] == byte) for start in range(0, len(view), size))
+    return next((start + int(there.argmax()) for start, there in blocks if there.any()), None)
 
 
 def read_text(path: Path, encoding: str | None = None) -> str:
     """Returns the content of a text file, which may be gzipped."""
-    buffer, encoding = read_utf8(path, encoding)
-    content = buffer.to_pybytes()
+    content, encoding = read_utf8(path, encoding)
     try:
-        text = content.decode()
+        return content.to_pybytes().decode()
     except UnicodeDecodeError as error:
-        raise _other_encoding(path, encoding, content, error, 0) from None
-    if "\0" in text:
-        raise InputError(
-            f"{path}: expected text, received a NUL character at offset {text.index(chr(0))}, as binary files have, and UTF-16 without a "
-            "byte order mark: save the file as UTF-8, or set ingest.encoding to utf-16-le"
-        )
-    return text
+        raise other_encoding(path, encoding, error) from None
 
 
 def codecs_name(encoding: str) -> str:
@@ -123,7 +131,7 @@ def json_objects(path: Path, encoding: str | None, *, as_written: bool = False) 
         if not isinstance(found, dict):
             hint = f": an array is read from a file whose name ends in {JSON[0]}" if isinstance(found, list) and not array else ""
             raise InputError(f"{where}: expected a JSON object, received {reprlib.repr(found)}{hint}")
-        half = next((value for value in (*found, *found.values()) if isinstance(value, str) and _SURROGATE.search(value)), None)
+        half = next((value for value in (*found, *found.values()) if isinstance(value, str) and SURROGATE.search(value)), None)
         if half is not None:
             raise InputError(f"{where}: expected characters of Unicode, received half of a surrogate pair in {half[:40]!r}")
         yield where, found
@@ -193,8 +201,9 @@ def _unpacked(path: Path) -> bytes:
     return bytes(content)
 
 
-def _other_encoding(path: Path, encoding: str, content: bytes, error: UnicodeDecodeError, skipped: int) -> InputError:
+def other_encoding(path: Path, encoding: str, error: UnicodeDecodeError, skipped: int = 0) -> InputError:
+    """Returns what to say of a file that is not in `encoding`; `skipped`: bytes before those that were decoded."""
     return InputError(
-        f"{path}: expected {encoding.upper()} text, received the byte 0x{content[error.start]:02x} at offset {error.start + skipped}: save "
-        "the file as UTF-8, or set ingest.encoding, such as cp1252"
+        f"{path}: expected {encoding.upper()} text, received the byte 0x{error.object[error.start]:02x} at offset {error.start + skipped}: "
+        "save the file as UTF-8, or set ingest.encoding, such as cp1252"
     )

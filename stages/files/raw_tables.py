@@ -1,9 +1,11 @@
 """Raw tables as users have them: CSV, TSV, Parquet, Excel and JSON. Text comes exactly as it is written."""
 
+import codecs
 import csv
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,14 @@ HEADER_LINES = 50
 HEAD = 1 << 16
 # What one cell of a table takes in memory at most on its way to the scores, as was measured.
 BYTES_PER_CELL = 160
+# Bytes of text that take as much.
+TEXT_PER_CELL = 40
+# Arrow counts the bytes of a block in 32 bits with a sign.
+LARGEST_BLOCK = 2**31 - 1
+
+# The fields of a row, and how many lines of the file it reaches.
+Row = tuple[list[str], int]
+Rows = list[Row]
 
 
 def read_raw(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
@@ -58,16 +68,20 @@ def read_raw(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
         raise InputError(f"{path}: expected a table, received one that cannot be read: {str(error).strip().splitlines()[0]}") from None
 
 
-def _chosen(names: Sequence[str], wanted: Wanted, path: Path, hint: str = "") -> list[str]:
+def _chosen(names: Sequence[str], wanted: Wanted, path: Path) -> list[str]:
     """Returns the names to read, in the file's order. Raises `InputError` where one is missing or there twice."""
-    missing = [name for name in wanted.columns if name not in names]
-    if missing:
-        raise InputError(f"{path}: expected the column {missing[0]!r}, found {_shortened(names)}{hint}")
+    if not set(wanted.columns) <= set(names):
+        raise _missing_column(names, wanted, path)
     chosen = [name for name in names if name in wanted.columns or wanted.matches(name)]
-    twice = next((name for name in chosen if chosen.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{path}: expected each column once, found {twice!r} {chosen.count(twice)} times: rename the columns")
+    name, count = Counter(chosen).most_common(1)[0] if chosen else ("", 0)
+    if count > 1:
+        raise InputError(f"{path}: expected each column once, found {name!r} {count} times: rename the columns")
     return chosen
+
+
+def _missing_column(names: Sequence[str], wanted: Wanted, path: Path, hint: str = "") -> InputError:
+    missing = next(name for name in wanted.columns if name not in names)
+    return InputError(f"{path}: expected the column {missing!r}, found {_shortened(names)}{hint}")
 
 
 def read_parts(source: Path, parts: Sequence[str] | None, wanted: Wanted, form: FileFormat) -> list[pd.DataFrame]:
@@ -125,51 +139,49 @@ def _find_header(
     choices = [form.separator] if form.separator else list(separators)
     found = [(separator, list(_rows(text, separator, form.skip or 0))) for separator in choices]
     if form.header is not True:
-        # The columns are known by their number alone: the separator is the one that makes as many of them in each row.
-        regular = [choice for choice in found if len({len(fields) for fields, _ in choice[1]}) == 1 and len(choice[1][0][0]) > 1]
-        if len(regular) > 1:
-            raise InputError(
-                f"{path}: expected fields with one possible separator, received {' and '.join(repr(name) for name, _ in regular)} in each "
-                "row: set ingest.separator"
-            )
-        separator, rows = (regular or found)[0]
-        if not rows:
-            raise InputError(f"{path}: expected at least one row of data, received none")
-        names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, len(rows[0][0]) + 1)]
-        if len(names) != len(rows[0][0]):
-            raise InputError(
-                f"{path}: expected {len(rows[0][0])} names in ingest.header, as the first row has fields, received {len(names)}"
-            )
+        separator, names = _without_header(path, found, form)
         return separator, form.skip or 0, names, _offset(head, form.skip or 0)
     for line in range(HEADER_LINES if form.skip is None else 1):
         for separator, rows in found:
             if line < len(rows) and set(wanted.columns) <= set(rows[line][0]):
                 names, end = rows[line]
                 return separator, end - 1 - sum(name.count("\n") for name in names), names, _offset(head, end)
-    names = found[0][1][0][0] if found[0][1] else []
-    _chosen(names, wanted, path, _hint(found))
-    raise AssertionError
+    first = found[0][1][0][0] if found[0][1] else []
+    raise _missing_column(first, wanted, path, _hint(first))
+
+
+def _without_header(path: Path, found: list[tuple[str, Rows]], form: FileFormat) -> tuple[str, list[str]]:
+    """Returns the separator that makes as many fields of each row, and the names of the columns, which are known by their number."""
+    regular = [choice for choice in found if len({len(fields) for fields, _ in choice[1]}) == 1 and len(choice[1][0][0]) > 1]
+    if len(regular) > 1:
+        raise InputError(
+            f"{path}: expected fields with one possible separator, received {' and '.join(repr(name) for name, _ in regular)} in each "
+            "row: set ingest.separator"
+        )
+    separator, rows = (regular or found)[0]
+    if not rows:
+        raise InputError(f"{path}: expected at least one row of data, received none")
+    return separator, _numbered(path, len(rows[0][0]), form)
+
+
+def _numbered(path: Path, width: int, form: FileFormat) -> list[str]:
+    """Returns the names of so many columns without a header: those that are given, or their numbers."""
+    names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, width + 1)]
+    if len(names) != width:
+        raise InputError(f"{path}: expected {width} names in ingest.header, as there are columns, received {len(names)}")
+    return names
 
 
 def _decoded(path: Path, head: bytes, whole_file: bool) -> str:
+    """Returns the head of a file up to its last whole line."""
     try:
-        # A character may be cut at the end of the head.
-        text = (
-            head.decode()
-            if whole_file
-            else head[: head.rfind(b"\n") + 1 or len(head)].decode(errors="strict" if b"\n" in head else "ignore")
-        )
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=whole_file)
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: expected UTF-8 text, received the byte 0x{head[error.start]:02x} at offset {error.start}: save the file as UTF-8, "
-            "or set ingest.encoding, such as cp1252"
-        ) from None
-    if "\0" in text:
-        raise InputError(f"{path}: expected text, received NUL bytes: if it is UTF-16 without a mark, set ingest.encoding to utf-16-le")
-    return text
+        raise raw.other_encoding(path, "utf-8", error) from None
+    return text if whole_file else text[: text.rfind("\n") + 1 or None]
 
 
-def _rows(text: str, separator: str, skip: int) -> Iterator[tuple[list[str], int]]:
+def _rows(text: str, separator: str, skip: int) -> Iterator[Row]:
     """Yields the fields of the first rows that are not empty, and how many lines they reach."""
     lines = io.StringIO(text, newline="")
     for _ in range(skip):
@@ -189,19 +201,16 @@ def _offset(head: bytes, lines: int) -> int:
     return 0 if lines == 0 else ends[lines - 1] if lines <= len(ends) else len(head)
 
 
-def _hint(found: list[tuple[str, list[tuple[list[str], int]]]]) -> str:
-    rows = found[0][1]
-    if rows and all(re.fullmatch(r"\s*|[-+]?[\d.,:eE/ T-]+", cell) for cell in rows[0][0]):
+def _hint(first: list[str]) -> str:
+    if first and all(re.fullmatch(r"\s*|[-+]?[\d.,:eE/ T-]+", cell) for cell in first):
         return ": the first line looks like data; if there is no header, set ingest.header to false (columns 1, 2, ...) or to the names"
     return ": set ingest.separator or ingest.skip (lines above the header) if the header is another one"
 
 
 def _parse(path: Path, body: pa.Buffer, separator: str, names: list[str], chosen: list[str], numbers: list[str]) -> pa.Table:
     """Reads the chosen columns with Arrow, those of `numbers` as float64 and the others as text."""
-    if _has(body, 0):
-        raise InputError(f"{path}: expected text, received a NUL byte, as binary files have: save the file as UTF-8")
-    quoted = _has(body, ord('"'))
-    if quoted and body.size >= 2**31 - 1:
+    quoted = raw.find_byte(body, ord('"')) is not None
+    if quoted and body.size >= LARGEST_BLOCK:
         raise InputError(f"{path}: expected at most 2 GB for a file with quotes, received {body.size:,} bytes: save it as Parquet")
     types = {name: pa.float64() if name in numbers else pa.string() for name in chosen}
     options = {
@@ -223,28 +232,28 @@ def _parse(path: Path, body: pa.Buffer, separator: str, names: list[str], chosen
         try:
             return read(single if quoted else 1 << 20)
         except pa.ArrowInvalid as error:
-            if "straddling object" not in str(error) or body.size >= 2**31 - 1:
+            if "straddling object" not in str(error) or body.size >= LARGEST_BLOCK:
                 raise
             return read(single)
     except pa.ArrowInvalid as error:
-        message = str(error).strip().splitlines()[0]
-        if "conversion error to double" in message and numbers:
+        if "conversion error to double" in str(error) and numbers:
             return _parse(path, body, separator, names, chosen, [])
-        if "invalid UTF8" in message:
-            raise InputError(f"{path}: expected UTF-8 text, received other bytes: save the file as UTF-8, or set ingest.encoding") from None
-        ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
-        if ragged:
-            where = f"data row {ragged[1]}" if ragged[1] else "a row"
-            raise InputError(
-                f"{path}: expected {ragged[2]} fields between {separator!r} in each row, as in the header, received {ragged[3]} in {where} "
-                f"({ragged[0].split(': ')[-1]}): a field that holds the separator must be in quotes"
-            ) from None
-        raise
+        raise _unreadable(path, separator, error) from None
 
 
-def _has(body: pa.Buffer, byte: int) -> bool:
-    view = np.frombuffer(body, np.uint8)
-    return any(bool((view[start : start + (1 << 22)] == byte).any()) for start in range(0, len(view), 1 << 22))
+def _unreadable(path: Path, separator: str, error: pa.ArrowInvalid) -> Exception:
+    """Returns what to say of text that is no table; Arrow's own error where that is not known."""
+    message = str(error).strip().splitlines()[0]
+    if "invalid UTF8" in message:
+        return InputError(f"{path}: expected UTF-8 text, received other bytes: save the file as UTF-8, or set ingest.encoding")
+    ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
+    if ragged is None:
+        return error
+    where = f"data row {ragged[1]}" if ragged[1] else "a row"
+    return InputError(
+        f"{path}: expected {ragged[2]} fields between {separator!r} in each row, as in the header, received {ragged[3]} in {where} "
+        f"({ragged[0].split(': ')[-1]}): a field that holds the separator must be in quotes"
+    )
 
 
 # --- Parquet, Excel, JSON ---
@@ -277,7 +286,7 @@ def _decoded_texts(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_dictionary(column.type):
         return column
     sizes = [pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0 for chunk in column.chunks]
-    check_memory(path, sum(sizes) // 40)
+    check_memory(path, sum(sizes) // TEXT_PER_CELL)
     return column.cast(pa.large_string())
 
 
@@ -317,8 +326,8 @@ def _read_excel(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
             f"row has {_shortened([str(cell) for cell in first])}): set ingest.sheet, or ingest.header if no row names the columns"
         )
     (name, (header, names, rows)) = next(iter(tables.items()))
-    chosen = _chosen(names, wanted, path)
-    frame = pd.DataFrame({column: [row[names.index(column)] for row in rows] for column in chosen}, dtype=object)
+    places = {column: names.index(column) for column in _chosen(names, wanted, path)}
+    frame = pd.DataFrame({column: [row[place] for row in rows] for column, place in places.items()}, dtype=object)
     frame.attrs["reading"] = {"sheet": name, "lines_above_header": header}
     return frame
 
@@ -334,11 +343,7 @@ def _table_of(
     first = form.skip or 0
     if form.header is not True:
         below = filled(rows[first:])
-        width = max(map(len, below), default=0)
-        names = form.header if isinstance(form.header, list) else [str(number) for number in range(1, width + 1)]
-        if len(names) != width:
-            raise InputError(f"{path}: expected {width} names in ingest.header, as there are columns, received {len(names)}")
-        return first, names, below
+        return first, _numbered(path, max(map(len, below), default=0), form), below
     for line in range(first, min(first + (HEADER_LINES if form.skip is None else 1), len(rows))):
         if set(wanted.columns) <= {str(cell) for cell in rows[line]}:
             return line, ["" if cell is None else str(cell) for cell in rows[line]], filled(rows[line + 1 :])

@@ -13,7 +13,6 @@ from stages.formats import FileFormat, Wanted
 TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
 # A file of DVC's cache, which it may link to instead of copying.
 _CACHED = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_parts(source: Path, parts: Sequence[str] | None, wanted: Wanted, form: FileFormat) -> list[pd.DataFrame]:
@@ -41,7 +40,7 @@ def read_parts(source: Path, parts: Sequence[str] | None, wanted: Wanted, form: 
     found = []
     for path in paths:
         name = path.relative_to(source).as_posix() if path != source else ""
-        if _SURROGATE.search(name):
+        if raw.SURROGATE.search(name):
             raise InputError(f"{source}: expected names of files in UTF-8, received {name!r}: rename it")
         if path != source:
             _expect_inside(path, source)
