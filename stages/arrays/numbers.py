@@ -31,16 +31,14 @@ def to_numbers(table: pd.DataFrame, form: NumberFormat, reading: dict[str, Any] 
     Raises `InputError` at the first cell that is no finite number, and where a mark may be a decimal mark or stand between thousands.
     """
     out = np.empty(table.shape, np.float64)
-    # Where fields stand between semicolons, a comma is a decimal mark as a rule, and a point may be one or not.
     reading = {} if reading is None else reading
+    codes = _codes(form)
     for index, name in enumerate(table.columns):
         column = table[name]
         out[:, index] = column if column.dtype == np.float64 else _of_text(column, form, reading)
-        for missing in _codes(form):
-            out[out[:, index] == missing, index] = np.nan
-        if np.isinf(out[:, index]).any():
-            row = int(np.isinf(out[:, index]).argmax())
-            raise _no_number(column, row, int(np.isinf(out[:, index]).sum()))
+        for code in codes:
+            out[out[:, index] == code, index] = np.nan
+        _expect_numbers(column, np.isinf(out[:, index]))
     return out
 
 
@@ -59,7 +57,11 @@ def sentinels(values: np.ndarray) -> dict[str, int]:
     These are the codes that files use, where one lies farther from all other values than these lie from each other; and whatever does
     not fit into 63 bits.
     """
-    known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    values = values[~np.isnan(values)]
+    # Only what lies at either end can be far from all others, so that most columns need not be sorted.
+    if not len(values) or not (_is_code(values.min()) or _is_code(values.max())):
+        return {}
+    known, counts = np.unique(values, return_counts=True)
     found: dict[str, int] = {}
     while len(known) > 1:
         place = next((place for place in (-1, 0) if _is_sentinel(known[place], known[1:] if place == 0 else known[:-1])), None)
@@ -71,8 +73,11 @@ def sentinels(values: np.ndarray) -> dict[str, int]:
 
 
 def _is_sentinel(value: float, rest: np.ndarray) -> bool:
-    apart = np.abs(rest - value).min() > max(np.ptp(rest), 1e-9 * abs(value))
-    return bool(apart and (np.isclose(value, _CODES, rtol=1e-6, atol=0).any() or abs(value) >= _LARGEST))
+    return _is_code(value) and bool(np.abs(rest - value).min() > max(np.ptp(rest), 1e-9 * abs(value)))
+
+
+def _is_code(value: float) -> bool:
+    return bool(np.isclose(value, _CODES, rtol=1e-6, atol=0).any() or abs(value) >= _LARGEST)
 
 
 def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> np.ndarray:
@@ -84,11 +89,7 @@ def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> 
         if column.dtype != object:
             return pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
         if not any(isinstance(value, str) for value in column):
-            values = pd.to_numeric(column, errors="coerce")
-            bad = values.isna() & column.notna()
-            if bad.any():
-                raise _no_number(column, int(bad.argmax()), int(bad.sum()))
-            return values.to_numpy(np.float64, na_value=np.nan)
+            return _coerced(column, column)
         column = column.map(lambda value: value if isinstance(value, str) or value is None else str(value))
     text = pc.utf8_trim_whitespace(pa.chunked_array(pa.array(column, pa.string(), from_pandas=True)))
     names = [*MISSING, *(name for name in form.missing if isinstance(name, str))]
@@ -99,25 +100,28 @@ def _of_text(column: pd.Series, form: NumberFormat, reading: dict[str, Any]) -> 
     try:
         return pc.cast(plain, pa.float64()).to_numpy()
     except pa.ArrowInvalid:
-        values = pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        bad = np.isnan(values) & ~pc.is_null(plain).to_numpy()
-        if bad.any():
-            raise _no_number(column, int(bad.argmax()), int(bad.sum())) from None
-        return values
+        return _coerced(plain.to_pandas(), column)
+
+
+def _coerced(cells: pd.Series, column: pd.Series) -> np.ndarray:
+    """Returns cells as numbers by pandas, which knows more forms than Arrow. Errors show them as they are written in `column`."""
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    _expect_numbers(column, np.isnan(values) & cells.notna().to_numpy())
+    return values
 
 
 def _with_point(text: Any, name: Any, form: NumberFormat, reading: dict[str, Any]) -> Any:
     """Returns the texts with a point for the decimal mark, and nothing between thousands."""
     if form.thousands is not None:
-        _check_groups(text, name, form.thousands)
-        text = pc.replace_substring_regex(text, "[ \u00a0\u202f]" if form.thousands == " " else re.escape(form.thousands), "")
+        mark = "[ \u00a0\u202f]" if form.thousands == " " else re.escape(form.thousands)
+        _check_groups(text, name, form.thousands, mark)
+        text = pc.replace_substring_regex(text, mark, "")
     decimal = form.decimal or ("." if form.thousands is not None else _decimal_mark(text, name, reading))
     return pc.replace_substring(text, ",", ".") if decimal == "," else text
 
 
-def _check_groups(text: Any, name: Any, thousands: str) -> None:
-    """Raises `InputError` where what stands between thousands does not: taken away it would make 15 of 1,5."""
-    mark = "[ \u00a0\u202f]" if thousands == " " else re.escape(thousands)
+def _check_groups(text: Any, name: Any, thousands: str, mark: str) -> None:
+    """Raises `InputError` where `thousands`, matched by the pattern `mark`, stands elsewhere: taken away it would make 15 of 1,5."""
     marked = pc.filter(text, pc.fill_null(pc.match_substring_regex(text, mark), False))
     grouped = pc.match_substring_regex(marked, rf"^[-+]?\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}}(?:[.,]\d*)?(?:[eE].*)?$")
     if not pc.all(grouped).as_py() and len(marked):
@@ -130,6 +134,7 @@ def _check_groups(text: Any, name: Any, thousands: str) -> None:
 def _decimal_mark(text: Any, name: Any, reading: dict[str, Any]) -> str:
     comma, point = _any_match(text, ","), _any_match(text, r"\.")
     mark = "," if comma and not point else "."
+    # Where fields stand between semicolons, a comma is a decimal mark as a rule, and a point may be one or not.
     if comma != point and (comma or reading.get("separator") == ";"):
         marked = pc.filter(text, pc.fill_null(pc.match_substring(text, mark), False))
         if _all_match(marked, _GROUPED):
@@ -155,7 +160,11 @@ def _any_match(text: Any, pattern: str) -> bool:
     return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
 
 
-def _no_number(column: pd.Series, row: int, count: int) -> InputError:
+def _expect_numbers(column: pd.Series, bad: np.ndarray) -> None:
+    """Raises `InputError` at the first cell of a column that is `bad`, (rows,)."""
+    if not bad.any():
+        return
+    row = int(bad.argmax())
     shown = column.iloc[row]
     shown = shown.item() if isinstance(shown, np.generic) else shown
     hint = ""
@@ -163,7 +172,7 @@ def _no_number(column: pd.Series, row: int, count: int) -> InputError:
         hint = ": set ingest.decimal and ingest.thousands to the marks of this file"
     elif isinstance(shown, str) and not re.search(r"\d", shown):
         hint = ": if it stands for a missing value, name it in ingest.missing"
-    return InputError(
+    raise InputError(
         f"column {column.name!r}: expected finite numbers (an empty cell is a missing value), received {shown!r} "
-        f"in data row {row + 1} ({count} such cells){hint}"
+        f"in data row {row + 1} ({int(bad.sum())} such cells){hint}"
     )
