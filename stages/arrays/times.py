@@ -39,8 +39,8 @@ class Times:
     Attributes:
         values: whole numbers; or datetime64[ns] without a zone: the clock of `zone`, or UTC where `in_utc`.
         zone: the time zone of the data, such as `Europe/Berlin` or `+09:00`; None where there is none.
-        in_utc: whether `values` are UTC. So they are where a day has several times, as
-            a change of clocks repeats an hour or leaves one out; where all have one time of the day, they are days of the local calendar.
+        in_utc: whether `values` are UTC. So they are where a day has several times, as a change of clocks repeats an hour or leaves one
+            out; where all have one time of the day, they are days of the local calendar.
         reading: what was found out, for `about.json`.
     """
 
@@ -188,9 +188,9 @@ def _format_of(text: pd.Series) -> str:
     for name, (pattern, _) in _PERIODS.items():
         if re.fullmatch(pattern, first):
             return name
-    if _NUMERIC.fullmatch(_without_offset(text.iloc[:1]).iloc[0]):
-        return _numeric_format(text)
     plain = _without_offset(text)
+    if _NUMERIC.fullmatch(plain.iloc[0]):
+        return _numeric_format(text, plain)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         guess = pd.tseries.api.guess_datetime_format(str(plain.iloc[0]))
@@ -232,9 +232,11 @@ def _two_readings(text: pd.Series, day_first: str, month_first: str) -> InputErr
     )
 
 
-def _numeric_format(text: pd.Series) -> str:
-    """Returns the format of dates of three numbers. Which one is the day is told by the column, where one of them is above 12."""
-    plain = _without_offset(text)
+def _numeric_format(text: pd.Series, plain: pd.Series) -> str:
+    """Returns the format of dates of three numbers. Which one is the day is told by the column, where one of them is above 12.
+
+    plain: the texts without their offsets from UTC.
+    """
     parts = plain.str.extract(rf"^(?:{_NUMERIC.pattern})$")
     first = str(text.iloc[0])
     if parts["a"].isna().any():
@@ -310,16 +312,18 @@ def _parsed(text: pd.Series, form: str) -> tuple[pd.Series, pd.Series | None, st
     elif form == "ISO8601" and (fast := _iso(text)) is not None:
         return fast, None, None
     else:
-        plain = _without_offset(text) if "%z" in form or form == "ISO8601" else _padded(text.astype(object), form)
-        has = plain != text if "%z" in form or form == "ISO8601" else pd.Series([False] * len(text), index=text.index)
-        if has.any() and not has.all():
-            raise _other_form(text, int((has != has.iloc[0]).argmax()), "an offset from UTC in every row or in none")
-        clock = _to_datetime(plain, form.replace("%z", "").strip() if has.any() else form)
-        if has.any():
+        plain = _without_offset(text)
+        has = plain != text
+        if not ("%z" in form or form == "ISO8601") or not has.any():
+            clock = _to_datetime(_padded(text.astype(object), form), form)
+            if isinstance(clock.dtype, pd.DatetimeTZDtype):
+                utc, zone, clock = clock, str(clock.dt.tz), clock.dt.tz_localize(None)
+        elif has.all():
+            clock = _to_datetime(plain, form.replace("%z", "").strip())
             utc = _utc(clock, text.astype(object).str.extract(f"({_OFFSET})")[0])
             zone = _zone_of(clock, utc)
-        elif isinstance(clock.dtype, pd.DatetimeTZDtype):
-            utc, zone, clock = clock, str(clock.dt.tz), clock.dt.tz_localize(None)
+        else:
+            raise _other_form(text, int((has != has.iloc[0]).argmax()), "an offset from UTC in every row or in none")
     if clock.isna().any():
         row = int(clock.isna().argmax())
         if re.search(r"(?<!\d)(0\d{3}|1[0-5]\d\d|16[0-6]\d|2[3-9]\d\d|[3-9]\d{3})(?!\d)", str(text.iloc[row])):
@@ -374,11 +378,11 @@ def _in_zone(
     """
     if utc is None and zone is None:
         return Times(_nanoseconds(clock), reading=reading)
-    if utc is None and not in_utc and (clock - clock.dt.normalize()).nunique() == 1:
+    if utc is None and not in_utc and _are_days(clock):
         return Times(_nanoseconds(clock), zone, False, {**reading, "zone": zone})  # days of its calendar, whose midnight may be left out
     several = own is not None and ", " in own
     if several and zone is None:
-        if (clock - clock.dt.normalize()).nunique() == 1:
+        if _are_days(clock):
             return Times(_nanoseconds(clock), reading={**reading, "offsets": own})  # days of the local calendar
         raise InputError(
             f"column {clock.name!r}: expected times with one offset from UTC, received {own}: set ingest.zone to the zone that changes its "
@@ -395,9 +399,14 @@ def _in_zone(
             ) from None
     clock = utc.dt.tz_convert(check_zone(name)).dt.tz_localize(None)
     if in_utc is None:
-        in_utc = bool((clock - clock.dt.normalize()).nunique() > 1)
+        in_utc = not _are_days(clock)
     values = utc.dt.tz_convert("UTC").dt.tz_localize(None) if in_utc else clock
     return Times(_nanoseconds(values), name, in_utc, {**reading, "zone": name})
+
+
+def _are_days(clock: pd.Series) -> bool:
+    """Returns whether all times are at one time of the day."""
+    return bool((clock - clock.dt.normalize()).nunique() == 1)
 
 
 def _nanoseconds(times: pd.Series) -> pd.Series:

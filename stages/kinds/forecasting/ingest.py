@@ -181,7 +181,7 @@ def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[
     Times are read as they were in training: a few rows may be read in several ways, of which all rows left one.
     """
     read = _long(parts, parameters, parameters.input_columns, ingested["reading"].get("time_format"), ingested)
-    dates, known = (pd.api.types.is_datetime64_any_dtype(read.table["time"]), not str(ingested["frequency"]).isdecimal())
+    dates, known = pd.api.types.is_datetime64_any_dtype(read.table["time"]), not ingested["frequency"].isdecimal()
     if dates != known:
         expected, received = ("dates", "whole numbers") if known else ("whole numbers", "dates")
         raise InputError(f"column {parameters.time!r}: expected {expected}, as in training, received {received}")
@@ -218,11 +218,8 @@ def _long(
         steps = pd.Series(range(len(table))) if names is None else table.groupby(names.to_numpy(), sort=False).cumcount()
         read = times.Times(steps.astype("int64"))
     else:
-        zone, in_utc = (parameters.zone, None) if ingested is None else (ingested["zone"], ingested["in_utc"])
-        whole = parameters.frequency is not None and parameters.frequency.isdecimal()
-        if ingested is not None:
-            whole = str(ingested["frequency"]).isdecimal()
-        read = times.read_times(table[parameters.time], time_format, zone, whole, in_utc)
+        known = ingested or {"zone": parameters.zone, "in_utc": None, "frequency": parameters.frequency or ""}
+        read = times.read_times(table[parameters.time], time_format, known["zone"], known["frequency"].isdecimal(), known["in_utc"])
     if parameters.layout == "columns":
         table = series.stack_columns(table, read.values, list(parameters.targets), "value", parameters, reading)
     else:

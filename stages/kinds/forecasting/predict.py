@@ -53,7 +53,8 @@ def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.Dat
     columns = layout.input_columns
     newer = ingest.newer(parts, layout, known.ingested)
     names = newer["series"].unique()
-    unknown = [name for name in names if name not in about["series"]]
+    trained = set(about["series"])
+    unknown = [name for name in names if name not in trained]
     if unknown:
         raise InputError(
             f"column series: expected one of the {len(about['series'])} series of training, such as {about['series'][0]!r}, "
@@ -141,16 +142,17 @@ def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray
     places = {name: index for index, name in enumerate(about["series"])}
     scaler = scaling.of(known.examples.arrays, about)
     inputs = [about["columns"][index] for index in about["inputs"]]
+    step, dropped = grid.parse(about["frequency"]), set(about["dropped_series"])
     windows, cycles, ids, names, futures = [], [], [], [], []
     for name, rows in table.groupby("series", sort=False, observed=True):
-        if name in about["dropped_series"]:
+        if name in dropped:
             continue
         if len(rows) < lookback:
             raise InputError(
                 f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past"
             )
         rows = rows.iloc[-lookback:]
-        future = grid.parse(about["frequency"]).following(rows["time"].iloc[-1], horizon)
+        future = step.following(rows["time"].iloc[-1], horizon)
         windows.append(rows[inputs].to_numpy(np.float64))
         cycles.append(calendar.features(times.local(np.concatenate([rows["time"].to_numpy(), future]), *zone), about["calendar"]))
         ids.append(places[str(name)])
