@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__)
     # The name of a task says which further words there are; of several words it is the one that is a task.
     words = [word for word in arguments if not word.startswith("-")]
-    task = next((word for word in words if word in parameters.names()), next(iter(words), None))
+    task = next((word for word in words if word in parameters.all_tasks()), next(iter(words), None))
     part = None
     if task is not None:
         part = kinds.part(parameters.kind(task), "predict")

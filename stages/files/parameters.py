@@ -83,14 +83,14 @@ def _parsed(path: Path, text: str) -> Any:
         raise InputError(f"{path}{line}: expected valid YAML, received: {problem}. Repair that {what}") from None
 
 
-def names() -> list[str]:
-    """Returns the names of all tasks."""
-    return list(validated(read_all().get("tasks"), dict[str, Any], "tasks"))
+def all_tasks() -> dict[str, Any]:
+    """Returns the entries of all tasks by their names."""
+    return validated(read_all().get("tasks"), dict[str, Any], "tasks")
 
 
 def task(name: str) -> dict[str, Any]:
     """Returns the entry of the task called `name`."""
-    tasks = validated(read_all().get("tasks"), dict[str, Any], "tasks")
+    tasks = all_tasks()
     if name not in tasks:
         raise InputError(f"{PATH}: expected the name of a task, one of {', '.join(tasks)}; received {name!r}")
     return validated(tasks[name], dict[str, Any], f"tasks.{name}")
