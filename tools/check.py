@@ -30,7 +30,7 @@ try:
     from stages.errors import InputError
     from stages.files import parameters
     from stages.kinds import PREPARED_BY
-    from tools import graph
+    from tools import graph, one_line
 except Exception as error:
     sys.exit(f"error: {_of_code(error)}")
 
@@ -118,7 +118,7 @@ def _repository(root: Path) -> Iterator[str]:
             found = list(_stale(repo))
             cached = [out.fs_path for out in repo.index.outs if out.use_cache]
     except Exception as error:  # of DVC's own, and what else it ends with where a file is not as DVC writes it
-        yield f"DVC: {_one_line(error)}"
+        yield f"DVC: {one_line(error)}"
     else:
         yield from found
         done = subprocess.run(["git", "ls-files", "-z", "--", *cached], cwd=root, capture_output=True, text=True)
@@ -126,10 +126,6 @@ def _repository(root: Path) -> Iterator[str]:
             f"{path} is a cached output and in Git as well: git rm --cached {path}" for path in filter(None, done.stdout.split("\0"))
         )
     yield from _secrets(root / ".dvc/config")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _stale(repo: Any) -> Iterator[str]:
@@ -172,7 +168,7 @@ def _secrets(path: Path) -> Iterator[str]:
     try:
         config.read_string(path.read_text(encoding="utf-8") if path.exists() else "")
     except (ConfigError, UnicodeDecodeError) as error:
-        yield f".dvc/config: expected sections of keys and values, received: {_one_line(error)}"
+        yield f".dvc/config: expected sections of keys and values, received: {one_line(error)}"
         return
     for section in config.sections():
         for key, value in config[section].items():

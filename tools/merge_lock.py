@@ -19,7 +19,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages import command
-from tools import locks
+from tools import locks, one_line
 
 log = logging.getLogger("reprise")
 MISSING = object()
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     try:
         left_out, conflicts = _merge(paths)
     except Exception as error:  # Git takes a file without marks for merged, so there is no failure that may pass by
-        log.error("dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run dvc repro", _reason(error))
+        log.error("dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run dvc repro", one_line(error))
         _mark_conflict(paths)
         sys.exit(1)
     if conflicts:
@@ -83,10 +83,6 @@ def _mark_conflict(paths: dict[str, Path]) -> None:
             return
     ours, theirs = (paths[side].read_bytes().removesuffix(b"\n") for side in ("ours", "theirs"))  # no text for Git
     paths["ours"].write_bytes(b"\n".join([b"<<<<<<< ours", ours, b"=======", theirs, b">>>>>>> theirs", b""]))
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def merged(base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
