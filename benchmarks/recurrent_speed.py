@@ -2,14 +2,16 @@
 
 python -m benchmarks.recurrent_speed [--json FILE] [--repeats N] [--pytorch PYTHON]
 
-A network is recurrent layers, all steps of whose outputs go through one dense layer; a training step is forward, backward, and Adam.
-Training steps are many a call, as in the pipeline; so are predictions, which tells what a layer takes; "single" is a call for one
-prediction. Then there is a training step of the task `penn_treebank`, with Keras in its own `fit`, and the memory of a process.
+A network is recurrent layers, all steps of whose outputs go through one dense layer; a training
+step is forward, backward, and Adam. Training steps are many a call, as in the pipeline; so are
+predictions, which tells what a layer takes; "single" is a call for one prediction. Then there is a
+training step of the task `penn_treebank`, with Keras in its own `fit`, and the memory of a process.
 
-Each library runs in a process of its own. For every shape all three are built, and then measured in turn, several times over, so that
-whatever else the machine does hits all alike; what is compared are medians. Keras's layers and Reprise's run in the same training loop,
-Keras's with whole batches, Keras's Adam, and TensorFlow's own number of threads.
-PyTorch is no dependency of the project: `--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
+Each library runs in a process of its own. For every shape all three are built, and then measured in
+turn, several times over, so that whatever else the machine does hits all alike; what is compared
+are medians. Keras's layers and Reprise's run in the same training loop, Keras's with whole batches,
+Keras's Adam, and TensorFlow's own number of threads. PyTorch is no dependency of the project:
+`--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
 """
 
 import argparse
@@ -35,19 +37,35 @@ SHAPES = [
 ]
 CELLS = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 LIBRARIES = ("keras", "reprise", "pytorch")
-# What is measured, and what one of it is called. Training steps and predictions are many a call, where the library has such a thing.
+# What is measured, and what one of it is called. Training steps and predictions are many a call,
+# where the library has such a thing.
 KINDS = {"train": "training step", "predict": "prediction", "single": "call for one prediction"}
 AT_LEAST = 0.4  # seconds of one measurement
-STEPS = 128  # of the language model, in one measurement: enough to spread what a call of `fit` costs
+STEPS = (
+    128  # of the language model, in one measurement: enough to spread what a call of `fit` costs
+)
 
 
-def flops(cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: int) -> tuple[float, float]:
-    """Returns the floating point operations of the matrix products in a training step, and in a prediction."""
+def flops(
+    cell: str, batch: int, steps: int, features: int, units: int, layers: int, both: int
+) -> tuple[float, float]:
+    """Returns the floating point operations of the matrix products in a training step, and in a
+    prediction."""
     training = prediction = 0.0
     for layer in range(layers):
-        inputs = 2 * batch * steps * (units if layer else features) * CELLS[cell] * units * (2 if both else 1)
+        inputs = (
+            2
+            * batch
+            * steps
+            * (units if layer else features)
+            * CELLS[cell]
+            * units
+            * (2 if both else 1)
+        )
         recurrent = 2 * batch * steps * units * CELLS[cell] * units * (2 if both else 1)
-        training += (3 if layer else 2) * inputs + 3 * recurrent  # nobody asks for the gradient by the first layer's inputs
+        training += (
+            3 if layer else 2
+        ) * inputs + 3 * recurrent  # nobody asks for the gradient by the first layer's inputs
         prediction += inputs + recurrent
     return training, prediction
 
@@ -72,29 +90,44 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     optimizer = (optimizers if fast else keras.optimizers).Adam()
     optimizer.build(network.trainable_variables)
     parts = PARTS if fast else 1
-    run = training.training_steps(network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts)
+    run = training.training_steps(
+        network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts
+    )
     rng = np.random.default_rng(0)
     chunks: dict[int, Any] = {}
 
     def train(count: int) -> None:
         if count not in chunks:
-            x, y = rng.normal(size=(count, batch, steps, features)), rng.normal(size=(count, batch, steps, 1))
-            tensors = {"inputs": {"x": x.astype("float32")}, "targets": y.astype("float32"), "mask": np.ones(y.shape, "float32")}
+            x, y = (
+                rng.normal(size=(count, batch, steps, features)),
+                rng.normal(size=(count, batch, steps, 1)),
+            )
+            tensors = {
+                "inputs": {"x": x.astype("float32")},
+                "targets": y.astype("float32"),
+                "mask": np.ones(y.shape, "float32"),
+            }
             chunks[count] = tf.nest.map_structure(tf.constant, tensors)
         float(run(chunks[count], [])[0])
 
     example = tf.constant(rng.normal(size=(batch, steps, features)), tf.float32)
-    forward = tf.function(lambda x: network({"x": x}, training=False)).get_concrete_function(example)
+    forward = tf.function(lambda x: network({"x": x}, training=False)).get_concrete_function(
+        example
+    )
 
     @tf.function
     def stream(batches: Any) -> Any:
-        return tf.map_fn(lambda x: network({"x": x}, training=False), batches, parallel_iterations=1)
+        return tf.map_fn(
+            lambda x: network({"x": x}, training=False), batches, parallel_iterations=1
+        )
 
     several: dict[int, Any] = {}
 
     def predict(count: int) -> None:
         if count not in several:
-            several[count] = tf.constant(rng.normal(size=(count, batch, steps, features)), tf.float32)
+            several[count] = tf.constant(
+                rng.normal(size=(count, batch, steps, features)), tf.float32
+            )
         stream(several[count]).numpy()
 
     def single(count: int) -> None:
@@ -105,7 +138,8 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
 
 
 def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
-    """A step of the task `penn_treebank`, 20 x 20 of 10,000 words and 2 x 200 units: Reprise's, or Keras's layers in Keras's `fit`."""
+    """A step of the task `penn_treebank`, 20 x 20 of 10,000 words and 2 x 200 units: Reprise's, or
+    Keras's layers in Keras's `fit`."""
     import numpy as np
 
     from stages.kinds.language_modelling import train as kind
@@ -124,7 +158,14 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
         state = training.start(network, rows)
     else:
         layers = [keras.layers.LSTM(units, return_sequences=True, stateful=True) for _ in range(2)]
-        network = keras.Sequential([keras.Input((steps,), rows), keras.layers.Embedding(words, units), *layers, keras.layers.Dense(words)])
+        network = keras.Sequential(
+            [
+                keras.Input((steps,), rows),
+                keras.layers.Embedding(words, units),
+                *layers,
+                keras.layers.Dense(words),
+            ]
+        )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         network.compile(keras.optimizers.SGD(1.0, global_clipnorm=5.0), loss)
 
@@ -132,7 +173,11 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
         inputs, targets = tokens[:, : count * rows]
         if fast:
             shape = (count, rows, steps)
-            chunk = {"inputs": {"tokens": inputs.reshape(shape)}, "targets": targets.reshape(shape), "mask": np.ones(shape, "float32")}
+            chunk = {
+                "inputs": {"tokens": inputs.reshape(shape)},
+                "targets": targets.reshape(shape),
+                "mask": np.ones(shape, "float32"),
+            }
             float(run(tf.nest.map_structure(tf.constant, chunk), state)[0])
         else:
             network.fit(inputs, targets, batch_size=rows, shuffle=False, verbose=0)
@@ -200,7 +245,9 @@ def work(library: str) -> None:
             if command == "build_language":
                 functions = language_steps(fast)
             else:
-                functions = pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(fast, *rest)
+                functions = (
+                    pytorch_steps(*rest) if library == "pytorch" else tensorflow_steps(fast, *rest)
+                )
             counts = {}
             answer = []
             for name, function in functions.items():
@@ -222,10 +269,17 @@ def work(library: str) -> None:
 
 class Worker:
     def __init__(self, library: str, python: str) -> None:
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({"TF_NUM_INTRAOP_THREADS": "0"} if library == "keras" else {})
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"} | (
+            {"TF_NUM_INTRAOP_THREADS": "0"} if library == "keras" else {}
+        )
         command = [python, "-m", "benchmarks.recurrent_speed", "--work", library]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
 
     def ask(self, *command: Any) -> Any:
@@ -252,7 +306,8 @@ def language_times(workers: dict[str, Worker], repeats: int) -> dict[str, float]
 
 
 def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> dict[str, float]:
-    """Returns the peak memory of a fresh process that trains, and what of it training has added, in MiB."""
+    """Returns the peak memory of a fresh process that trains, and what of it training has added, in
+    MiB."""
     worker = Worker(library, python)
     worker.ask("build", cell, [2, 2, 2, 2, 1, False])
     before = worker.ask("memory")
@@ -263,7 +318,9 @@ def memory_of(library: str, python: str, cell: str, shape: list[Any]) -> dict[st
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--json", type=Path)
     arguments.add_argument("--repeats", type=int, default=7)
     arguments.add_argument("--pytorch", default=sys.executable, help="a Python that has PyTorch")
@@ -272,46 +329,93 @@ def main() -> None:
     if given.work:
         return work(given.work)
 
-    has_pytorch = subprocess.run([given.pytorch, "-c", "import torch"], capture_output=True).returncode == 0
-    pythons = {"keras": sys.executable, "reprise": sys.executable} | ({"pytorch": given.pytorch} if has_pytorch else {})
+    has_pytorch = (
+        subprocess.run([given.pytorch, "-c", "import torch"], capture_output=True).returncode == 0
+    )
+    pythons = {"keras": sys.executable, "reprise": sys.executable} | (
+        {"pytorch": given.pytorch} if has_pytorch else {}
+    )
     workers = {library: Worker(library, python) for library, python in pythons.items()}
     peak = workers["keras"].ask("peak")
     write = sys.stdout.write
-    write(f"largest matrix product: {peak / 1e9:.0f} GFLOP/s{'' if has_pytorch else '; no PyTorch found'}\n")
-    write(f"{'':52}" + "".join(f"{'ms a ' + said:>27}{'faster than':>18}{'':8}" for said in KINDS.values()) + "\n")
+    write(
+        f"largest matrix product: {peak / 1e9:.0f} "
+        f"GFLOP/s{'' if has_pytorch else '; no PyTorch found'}\n"
+    )
+    write(
+        f"{'':52}"
+        + "".join(f"{'ms a ' + said:>27}{'faster than':>18}{'':8}" for said in KINDS.values())
+        + "\n"
+    )
     columns = f"{'keras':>9}{'reprise':>9}{'pytorch':>9}{'keras':>9}{'pytorch':>9}"
     write(f"{'':52}{columns}{'of peak':>8}{columns}{'of peak':>8}{columns}\n")
     cases = []
     for cell in CELLS:
         for name, *shape in SHAPES:
-            first = {library: worker.ask("build", cell, shape) for library, worker in workers.items()}
-            times: dict[str, dict[str, list[float]]] = {kind: {library: [] for library in workers} for kind in KINDS}
+            first = {
+                library: worker.ask("build", cell, shape) for library, worker in workers.items()
+            }
+            times: dict[str, dict[str, list[float]]] = {
+                kind: {library: [] for library in workers} for kind in KINDS
+            }
             for _ in range(given.repeats):
                 for kind in times:
                     for library, worker in workers.items():
                         times[kind][library].append(worker.ask(kind))
-            medians = {kind: {library: statistics.median(found) for library, found in of.items()} for kind, of in times.items()}
+            medians = {
+                kind: {library: statistics.median(found) for library, found in of.items()}
+                for kind, of in times.items()
+            }
             operations = dict(zip(KINDS, flops(cell, *shape), strict=False))
-            of_peak = {kind: count / medians[kind]["reprise"] * 1000 / peak for kind, count in operations.items()}
-            cases.append({"cell": cell, "shape": name, "milliseconds": medians, "of_peak": of_peak, "first_call_seconds": first["reprise"]})
+            of_peak = {
+                kind: count / medians[kind]["reprise"] * 1000 / peak
+                for kind, count in operations.items()
+            }
+            cases.append(
+                {
+                    "cell": cell,
+                    "shape": name,
+                    "milliseconds": medians,
+                    "of_peak": of_peak,
+                    "first_call_seconds": first["reprise"],
+                }
+            )
             line = f"{cell + ', ' + name:52}"
             for kind, of in medians.items():
-                line += "".join(f"{of[library]:9.2f}" if library in of else f"{'':9}" for library in LIBRARIES)
-                line += "".join(f"{of[other] / of['reprise']:9.2f}" if other in of else f"{'':9}" for other in ("keras", "pytorch"))
+                line += "".join(
+                    f"{of[library]:9.2f}" if library in of else f"{'':9}" for library in LIBRARIES
+                )
+                line += "".join(
+                    f"{of[other] / of['reprise']:9.2f}" if other in of else f"{'':9}"
+                    for other in ("keras", "pytorch")
+                )
                 line += f"{of_peak[kind]:8.0%}" if kind in of_peak else ""
             write(line + "\n")
             sys.stdout.flush()
     language = language_times(workers, given.repeats)
-    write("a training step of penn_treebank: " + ", ".join(f"{library} {of:.1f} ms" for library, of in language.items()))
+    write(
+        "a training step of penn_treebank: "
+        + ", ".join(f"{library} {of:.1f} ms" for library, of in language.items())
+    )
     write(f", {language['keras'] / language['reprise']:.2f} times faster\n")
     for worker in workers.values():
         worker.end()
     held = {}
     for cell in CELLS:
         shape = list(SHAPES[2][1:])
-        held[cell] = {library: memory_of(library, pythons[library], cell, shape) for library in ("keras", "reprise")}
-        write(f"{cell}, {SHAPES[2][0]}: " + ", ".join(f"{of} {found['peak']:.0f} MiB" for of, found in held[cell].items()))
-        write(" at the peak; added by training " + ", ".join(f"{of} {found['added']:.0f} MiB" for of, found in held[cell].items()) + "\n")
+        held[cell] = {
+            library: memory_of(library, pythons[library], cell, shape)
+            for library in ("keras", "reprise")
+        }
+        write(
+            f"{cell}, {SHAPES[2][0]}: "
+            + ", ".join(f"{of} {found['peak']:.0f} MiB" for of, found in held[cell].items())
+        )
+        write(
+            " at the peak; added by training "
+            + ", ".join(f"{of} {found['added']:.0f} MiB" for of, found in held[cell].items())
+            + "\n"
+        )
     if given.json is not None:
         found = {"peak_gflops": peak / 1e9, "cores": len(os.sched_getaffinity(0)), "cases": cases}
         found |= {"penn_treebank_milliseconds": language, "memory_mebibytes": held}

@@ -24,22 +24,28 @@ LINES, WORDS_A_LINE, VOCABULARY = 8192, 20, 20_000
 
 
 def corpus(path: Path, words: int) -> int:
-    """Writes a table of texts as `ingest` does, some lines of words again and again, and returns how many words it has."""
+    """Writes a table of texts as `ingest` does, some lines of words again and again, and returns
+    how many words it has."""
     rng = np.random.default_rng(0)
     # How often words are follows Zipf's law, as in language.
     ranks = np.minimum(rng.zipf(1.2, (LINES, WORDS_A_LINE)), VOCABULARY)
     texts = [" ".join(f"word{rank}" for rank in row) for row in ranks]
     repeats = max(3, words // (LINES * WORDS_A_LINE))
-    table = pa.Table.from_pandas(pd.DataFrame({"text": texts, "split": np.zeros(LINES, np.int8)}), preserve_index=False)
+    table = pa.Table.from_pandas(
+        pd.DataFrame({"text": texts, "split": np.zeros(LINES, np.int8)}), preserve_index=False
+    )
     with pq.ParquetWriter(path, table.schema) as writer:
         for repeat in range(repeats):
             split = 0 if repeat < repeats - 2 else repeat - repeats + 3
-            writer.write_table(table.set_column(1, "split", pa.array(np.full(LINES, split, np.int8))))
+            writer.write_table(
+                table.set_column(1, "split", pa.array(np.full(LINES, split, np.int8)))
+            )
     return repeats * LINES * WORDS_A_LINE
 
 
 def measure(path: Path, unit: str) -> tuple[float, float]:
-    """Returns the seconds of tokenizing a corpus, and the memory that it took above that of a small one, in MiB."""
+    """Returns the seconds of tokenizing a corpus, and the memory that it took above that of a small
+    one, in MiB."""
     size = 8000 if unit == "bytes" else None
     section = tokenize_text.Parameters(unit=unit, vocabulary_size=size)  # type: ignore[arg-type]
     before = peak()
@@ -62,8 +68,15 @@ def main() -> None:
             # A process of its own, whose memory nothing else has raised.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 seconds, memory = pool.submit(measure, path, "words").result()
-        found[str(words)] = {"words": count, "words_a_second": count / seconds, "memory_mebibytes": memory}
-        sys.stdout.write(f"{count:,} words: {count / seconds / 1e6:.2f} million a second, {memory:.0f} MiB above the program\n")
+        found[str(words)] = {
+            "words": count,
+            "words_a_second": count / seconds,
+            "memory_mebibytes": memory,
+        }
+        sys.stdout.write(
+            f"{count:,} words: {count / seconds / 1e6:.2f} million a second, {memory:.0f} MiB "
+            "above the program\n"
+        )
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -1,4 +1,5 @@
-"""Windowing 10 million rows: how much memory it takes above the series, and whether batches come faster than a network eats them.
+"""Windowing 10 million rows: how much memory it takes above the series, and whether batches come
+faster than a network eats them.
 
 python -m benchmarks.windowing [--rows N] [--json FILE]
 """
@@ -33,7 +34,10 @@ def peak() -> float:
 
 def table_of(rows: int) -> pd.DataFrame:
     """A tidy table as `ingest` writes it: one series of `rows` hours."""
-    splits = np.repeat(np.array([0, 1, 2], np.int8), [rows * 8 // 10, rows // 10, rows - rows * 8 // 10 - rows // 10])
+    splits = np.repeat(
+        np.array([0, 1, 2], np.int8),
+        [rows * 8 // 10, rows // 10, rows - rows * 8 // 10 - rows // 10],
+    )
     return pd.DataFrame(
         {
             "series": pd.Categorical.from_codes(np.zeros(rows, np.int8), categories=["all"]),
@@ -91,7 +95,8 @@ def cutting(folder: str) -> tuple[float, float]:
     """Cuts every window once, in the random order of an epoch.
 
     Returns:
-        Windows a second, and by how many MiB the peak of memory rose. The pages of the mapped series count among them.
+        Windows a second, and by how many MiB the peak of memory rose. The pages of the mapped
+        series count among them.
     """
     train, before = train_of(folder), peak()
     order = np.random.default_rng(1).permutation(len(train))
@@ -107,13 +112,24 @@ def eating(train: windows.Windows) -> float:
     from stages.networks import training
 
     parameters = kind.Parameters(cell="gru", units=64, segment=24)
-    about = {"lookback": LOOKBACK, "horizon": HORIZON, "inputs": [0], "targets": [0], "arrays": {"calendar": {"shape": [1, 0]}}}
+    about = {
+        "lookback": LOOKBACK,
+        "horizon": HORIZON,
+        "inputs": [0],
+        "targets": [0],
+        "arrays": {"calendar": {"shape": [1, 0]}},
+    }
     network = kind.build(about, parameters)
     optimizer = training.keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     step = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
     with ThreadPoolExecutor(1) as ahead:
-        chunks = list(islice(training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead), 4))
+        chunks = list(
+            islice(
+                training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead),
+                4,
+            )
+        )
     step(chunks[0][1])
     started = time.perf_counter()
     for _ in range(5):

@@ -1,1 +1,2 @@
-"""The stages of the pipeline: one module a stage of `dvc.yaml`, run as `python -m stages.NAME TASK`."""
+"""The stages of the pipeline: one module a stage of `dvc.yaml`, run as `python -m stages.NAME
+TASK`."""

@@ -1,4 +1,5 @@
-"""Examples -> data/baselines/TASK: the naive and linear floors, scored on the test split, without TensorFlow."""
+"""Examples -> data/baselines/TASK: the naive and linear floors, scored on the test split, without
+TensorFlow."""
 
 import logging
 from pathlib import Path
@@ -18,7 +19,9 @@ def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
     part = kinds.part(parameters.kind(task), "baseline")
     section = parameters.section(task, "baseline", part.Parameters)
-    score = parameters.section(task, "evaluate", kinds.part(parameters.kind(task), "evaluate").Parameters).score
+    score = parameters.section(
+        task, "evaluate", kinds.part(parameters.kind(task), "evaluate").Parameters
+    ).score
     given = examples.read(Path("data/examples") / task)
     try:
         scores, arrays = part.baseline(given.arrays, given.about, section)
@@ -29,17 +32,35 @@ def main(arguments: list[str]) -> None:
     examples.write(folder, examples.Examples(arrays, {"parameters": section.model_dump()}))
     write_json(folder / "scores.json", scores)
     for name, entry in scores.items():
-        log.info("%s: %-15s %s", task, name, "  ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "by_horizon"))
+        log.info(
+            "%s: %-15s %s",
+            task,
+            name,
+            "  ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "by_horizon"),
+        )
 
 
 def check_score(scores: dict[str, dict[str, Any]], score: str) -> None:
-    """Raises `InputError` where the score that tasks are compared by does not exist for any method: no training could be judged by it."""
-    exist = sorted({name for entry in scores.values() for name, value in entry.items() if name != "by_horizon" and np.isfinite(value)})
+    """Raises `InputError` where the score that tasks are compared by does not exist for any method:
+    no training could be judged by it."""
+    exist = sorted(
+        {
+            name
+            for entry in scores.values()
+            for name, value in entry.items()
+            if name != "by_horizon" and np.isfinite(value)
+        }
+    )
     if score not in exist:
         reason = (
-            "needs naive2 among baseline.methods" if score not in next(iter(scores.values())) else "has no scale on this data, or no value"
+            "needs naive2 among baseline.methods"
+            if score not in next(iter(scores.values()))
+            else "has no scale on this data, or no value"
         )
-        raise InputError(f"evaluate.score: expected a score that exists, one of {', '.join(exist)}, received {score!r}, which {reason}")
+        raise InputError(
+            f"evaluate.score: expected a score that exists, one of {', '.join(exist)}, received "
+            f"{score!r}, which {reason}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Checks all of params.yaml, before any stage works. Writes data/checked.txt, whose content is always the same."""
+"""Checks all of params.yaml, before any stage works. Writes data/checked.txt, whose content is
+always the same."""
 
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +20,14 @@ SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
 def main(arguments: list[str]) -> None:
     command.parser(__doc__, task=False).parse_args(arguments)
     check(parameters.read_all())
-    # Every stage depends on this file. It never changes: a wrong parameter stops the run here, a right one re-runs nothing.
+    # Every stage depends on this file. It never changes: a wrong parameter stops the run here, a
+    # right one re-runs nothing.
     write_text(Path("data/checked.txt"), "parameters checked\n")
 
 
 def check(content: dict[str, Any]) -> None:
-    """Raises `InputError` with one line a fault for everything that is wrong in the content of `params.yaml`."""
+    """Raises `InputError` with one line a fault for everything that is wrong in the content of
+    `params.yaml`."""
     faults: list[str] = []
 
     def attempt(value: Any, model: Any, where: str) -> None:
@@ -33,13 +36,20 @@ def check(content: dict[str, Any]) -> None:
         except InputError as error:
             faults.append(str(error))
 
-    faults += [f"{parameters.PATH}: {key} is not a known key; expected one of {', '.join(TOP)}" for key in content if key not in TOP]
+    faults += [
+        f"{parameters.PATH}: {key} is not a known key; expected one of {', '.join(TOP)}"
+        for key in content
+        if key not in TOP
+    ]
     faults += [f"{parameters.PATH}: {key} is missing" for key in TOP if key not in content]
     if faults:
         raise InputError("\n".join(faults))
     attempt(content["seed"], Seed, "seed")
     if content["sources"] is None:  # DVC runs over its entries, and takes nothing else
-        faults.append(f"{parameters.PATH}: sources: expected `sources: {{}}` where there are none, received nothing")
+        faults.append(
+            f"{parameters.PATH}: sources: expected `sources: {{}}` where there are none, received "
+            "nothing"
+        )
     else:
         attempt(content["sources"], dict[str, dict[str, Any]], "sources")
     for preparing in set(kinds.PREPARED_BY.values()):
@@ -51,12 +61,19 @@ def check(content: dict[str, Any]) -> None:
     for name, source in content["sources"].items():
         attempt(name, Key, "sources")
         try:
-            attempt(source, sources.model_of(source, f"{parameters.PATH}: sources.{name}"), f"sources.{name}")
+            attempt(
+                source,
+                sources.model_of(source, f"{parameters.PATH}: sources.{name}"),
+                f"sources.{name}",
+            )
         except InputError as error:
             faults.append(str(error))
         other = files.setdefault(str(source.get("file")), name)
         if other != name:
-            faults.append(f"{parameters.PATH}: sources.{name}.file: expected another name than that of sources.{other}, received the same")
+            faults.append(
+                f"{parameters.PATH}: sources.{name}.file: expected another name than that of "
+                f"sources.{other}, received the same"
+            )
     for name, entry in content["tasks"].items():
         faults += _faults_of_task(name, entry, content, attempt)
     for preparing in sorted(set(kinds.PREPARED_BY.values())):
@@ -66,26 +83,42 @@ def check(content: dict[str, Any]) -> None:
             known = isinstance(kind, str) and kind in kinds.PREPARED_BY
             if name not in content["tasks"] or (known and kind not in of_kinds):
                 expected = f"names of tasks of the kind {' or '.join(of_kinds)}"
-                faults.append(f"{parameters.PATH}: {preparing}: expected {expected}, received {name!r}")
+                faults.append(
+                    f"{parameters.PATH}: {preparing}: expected {expected}, received {name!r}"
+                )
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _faults_of_task(name: str, entry: dict[str, Any], content: dict[str, Any], attempt: Any) -> list[str]:
+def _faults_of_task(
+    name: str, entry: dict[str, Any], content: dict[str, Any], attempt: Any
+) -> list[str]:
     faults: list[str] = []
     attempt(name, Key, "tasks")
     if name == RESERVED:
-        faults.append(f"{parameters.PATH}: tasks: expected another name than {RESERVED!r}, which is that of the summary of all tasks")
+        faults.append(
+            f"{parameters.PATH}: tasks: expected another name than {RESERVED!r}, which is that of "
+            "the summary of all tasks"
+        )
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in kinds.PREPARED_BY:
-        return [*faults, f"{parameters.PATH}: tasks.{name}.kind: expected one of {', '.join(kinds.PREPARED_BY)}, received {kind!r}"]
+        return [
+            *faults,
+            f"{parameters.PATH}: tasks.{name}.kind: expected one of "
+            f"{', '.join(kinds.PREPARED_BY)}, received {kind!r}",
+        ]
     preparing = kinds.PREPARED_BY[kind]
     if name not in content[preparing]:
-        faults.append(f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}")
-    models: dict[str, type[Section]] = {stage: kinds.part(kind, stage).Parameters for stage in SHARED}
+        faults.append(
+            f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}"
+        )
+    models: dict[str, type[Section]] = {
+        stage: kinds.part(kind, stage).Parameters for stage in SHARED
+    }
     models[preparing] = import_module(f"stages.{preparing}").Parameters
     faults += [
-        f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of {', '.join(models)}"
+        f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of "
+        f"{', '.join(models)}"
         for stage in entry
         if stage not in models and stage != "kind"
     ]
@@ -102,7 +135,11 @@ def _missing(model: type[Section], where: str, stage: str) -> str:
     try:
         parameters.validated({}, model, where)
     except InputError as error:
-        advice = f"it needs at least {', '.join(needed)}" if needed else str(error).removeprefix(f"{parameters.PATH}: {where}: ")
+        advice = (
+            f"it needs at least {', '.join(needed)}"
+            if needed
+            else str(error).removeprefix(f"{parameters.PATH}: {where}: ")
+        )
     else:
         advice = f"`{stage}: {{}}` takes all defaults"
     return f"{parameters.PATH}: {where} is missing; {advice}"

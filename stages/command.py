@@ -1,4 +1,5 @@
-"""What every stage does on the command line: read its arguments, log, and end with one clear error."""
+"""What every stage does on the command line: read its arguments, log, and end with one clear
+error."""
 
 import argparse
 import io
@@ -20,13 +21,16 @@ from stages.errors import InputError
 
 log = logging.getLogger("reprise")
 
-# What steers a terminal, or turns the order of what it shows: C0 and C1 but for the line end and the tab, marks of direction, and halves
-# of surrogate pairs.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What steers a terminal, or turns the order of what it shows: C0 and C1 but for the line end and
+# the tab, marks of direction, and halves of surrogate pairs.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
-    """Returns `text` with what would steer a terminal written as an escape: it may come from data, a server or an archive."""
+    """Returns `text` with what would steer a terminal written as an escape: it may come from data,
+    a server or an archive."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
@@ -41,7 +45,8 @@ class _Formatter(logging.Formatter):
 
 
 def parser(description: str | None, *, task: bool = True) -> argparse.ArgumentParser:
-    """Returns the parser of a stage; `task` adds the name of an entry of `params.yaml` as its first argument."""
+    """Returns the parser of a stage; `task` adds the name of an entry of `params.yaml` as its first
+    argument."""
     arguments = _Parser(description=(description or "").split("\n\n")[0])
     if task:
         arguments.add_argument("task", help="the name of a task in params.yaml")
@@ -49,21 +54,31 @@ def parser(description: str | None, *, task: bool = True) -> argparse.ArgumentPa
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Runs `main` with the command line's arguments. Any failure is one line on the standard error, and exit code 1."""
+    """Runs `main` with the command line's arguments. Any failure is one line on the standard error,
+    and exit code 1."""
     stopped = []
 
     def stop(*_: Any) -> None:
         stopped.append(True)
         raise KeyboardInterrupt
 
-    # Native code that calls Python, as TensorFlow's does while it traces, may make another error of the interruption.
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Native code that calls Python, as TensorFlow's does while it traces, may make another error of
+    # the interruption.
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
         signal.signal(signal.SIGINT, stop)
     try:
         _set_up_output()
         _set_up_logging()
-        if time.gmtime().tm_year < 1980:  # archives hold no earlier date, so that a model would be lost after its training
-            raise InputError(f"expected a clock that is set, received the year {time.gmtime().tm_year}: set the date of this machine")
+        if (
+            time.gmtime().tm_year < 1980
+        ):  # archives hold no earlier date, so that a model would be lost after its training
+            raise InputError(
+                f"expected a clock that is set, received the year {time.gmtime().tm_year}: set "
+                "the date of this machine"
+            )
         main(sys.argv[1:])
         sys.stdout.flush()
     except SystemExit:
@@ -73,14 +88,17 @@ def run(main: Callable[[list[str]], None]) -> None:
         if stopped:
             sys.exit("stopped by the user: `dvc repro` goes on, training from its last checkpoint")
         if isinstance(error, BrokenPipeError):
-            sys.exit(128 + signal.SIGPIPE)  # who reads the output has enough, as `head` does: nothing to say
+            sys.exit(
+                128 + signal.SIGPIPE
+            )  # who reads the output has enough, as `head` does: nothing to say
         if not isinstance(error, Exception):
             raise
         sys.exit(printable(f"error: {_said(error)}"))
 
 
 def _set_up_output() -> None:
-    """Makes sure that there is a standard output, and that it takes what its encoding lacks, as an escape."""
+    """Makes sure that there is a standard output, and that it takes what its encoding lacks, as an
+    escape."""
     if sys.stdout is None:  # closed by who called
         sys.stdout = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -90,7 +108,10 @@ def _set_up_output() -> None:
 def _set_up_logging() -> None:
     level = os.environ.get("LOG_LEVEL", "INFO").upper()
     if level not in logging.getLevelNamesMapping():
-        raise InputError(f"the variable LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR, received {level!r}")
+        raise InputError(
+            "the variable LOG_LEVEL: expected one of DEBUG, INFO, WARNING, ERROR, received "
+            f"{level!r}"
+        )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
@@ -100,7 +121,8 @@ def _set_up_logging() -> None:
 
 
 def _give_up_output() -> None:
-    """Writes what can still be written to the standard output; the rest would be an error once more when Python ends."""
+    """Writes what can still be written to the standard output; the rest would be an error once more
+    when Python ends."""
     with suppress(OSError, ValueError):
         try:
             sys.stdout.flush()
@@ -114,26 +136,41 @@ def _said(error: Exception) -> str:
     reason = _shortened(error)
     if isinstance(error, InputError):
         return str(error)
-    if names & {"MemoryError", "ResourceExhaustedError"}:  # Python's, NumPy's and Arrow's; TensorFlow's
+    if names & {
+        "MemoryError",
+        "ResourceExhaustedError",
+    }:  # Python's, NumPy's and Arrow's; TensorFlow's
         return f"expected enough memory, received too little: {reason}. Close other programs, or make the data or the parameters smaller"
     if isinstance(error, OSError):
         return _of_system(error)
-    return f"a fault of Reprise's own, not of yours: {type(error).__name__}: {reason}. {_kept(error)}"
+    return (
+        f"a fault of Reprise's own, not of yours: {type(error).__name__}: {reason}. {_kept(error)}"
+    )
 
 
 def _of_system(error: OSError) -> str:
     if error.errno is None or error.filename is None:
         return os.strerror(error.errno) if error.errno else _shortened(error)
-    hint = ": run `dvc repro` or `dvc pull`" if isinstance(error, FileNotFoundError) and str(error.filename).startswith("data/") else ""
+    hint = (
+        ": run `dvc repro` or `dvc pull`"
+        if isinstance(error, FileNotFoundError) and str(error.filename).startswith("data/")
+        else ""
+    )
     return f"{error.filename}: {os.strerror(error.errno)}{hint}"
 
 
 def _kept(error: Exception) -> str:
-    """Puts the traceback into a file outside of the project, whose folder may be a temporary copy of DVC's, and says where it is."""
+    """Puts the traceback into a file outside of the project, whose folder may be a temporary copy
+    of DVC's, and says where it is."""
     text = f"{sys.argv}\nPython {platform.python_version()} on {platform.platform()}\n\n{''.join(traceback.format_exception(error))}"
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="reprise-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+            "w",
+            prefix="reprise-",
+            suffix=".txt",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
         ) as file:
             file.write(text)
     except OSError:

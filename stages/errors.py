@@ -2,4 +2,5 @@
 
 
 class InputError(ValueError):
-    """Says what was expected, what was received and how to fix it. Stages print it as one line, without a traceback."""
+    """Says what was expected, what was received and how to fix it. Stages print it as one line,
+    without a traceback."""

@@ -1,4 +1,5 @@
-"""Sources -> data/raw/FILE: downloads, takes out of a package, or generates a raw file, and checks its sha256."""
+"""Sources -> data/raw/FILE: downloads, takes out of a package, or generates a raw file, and checks
+its sha256."""
 
 import logging
 from typing import Any
@@ -14,7 +15,9 @@ def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__, task=False)
     parser.add_argument("source", help="the name of an entry of `sources` in params.yaml")
     name = parser.parse_args(arguments).source
-    entry = parameters.validated(parameters.read_all().get("sources") or {}, dict[str, Any], "sources").get(name)
+    entry = parameters.validated(
+        parameters.read_all().get("sources") or {}, dict[str, Any], "sources"
+    ).get(name)
     if entry is None:
         raise InputError(f"{parameters.PATH}: expected the name of a source, received {name!r}")
     model = sources.model_of(entry, f"{parameters.PATH}: sources.{name}")

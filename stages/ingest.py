@@ -1,4 +1,5 @@
-"""Raw file -> data/ingested/TASK: a typed, sorted table in Parquet, split once into train, validation and test."""
+"""Raw file -> data/ingested/TASK: a typed, sorted table in Parquet, split once into train,
+validation and test."""
 
 import logging
 from pathlib import Path
@@ -17,7 +18,9 @@ def main(arguments: list[str]) -> None:
     section = parameters.section(task, "ingest", part.Parameters)
     source = Path(section.file)
     try:
-        parts = readers.READERS[part.READS](source, section.parts, part.columns_to_read(section), section)
+        parts = readers.READERS[part.READS](
+            source, section.parts, part.columns_to_read(section), section
+        )
         table, about = part.ingest(parts, section)
     except InputError as error:
         # Errors of reading name the file by themselves.
@@ -27,7 +30,11 @@ def main(arguments: list[str]) -> None:
     tables.write(folder / "table.parquet", table)
     about = {"reading": parts[0].attrs.get("reading", {}), **about}
     write_json(folder / "about.json", {"sha256": sha256_of(source), **about})
-    log.info("%s: %s", task, ", ".join(f"{key} {value}" for key, value in about.items() if value not in (None, {})))
+    log.info(
+        "%s: %s",
+        task,
+        ", ".join(f"{key} {value}" for key, value in about.items() if value not in (None, {})),
+    )
 
 
 if __name__ == "__main__":

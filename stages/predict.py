@@ -1,6 +1,8 @@
-"""Model and what is known -> data/predictions/TASK: the future of a series, the continuation of a text.
+"""Model and what is known -> data/predictions/TASK: the future of a series, the continuation of a
+text.
 
-What can be asked of a trained model on the command line, without retraining, is the kind's: python -m stages.predict TASK --help
+What can be asked of a trained model on the command line, without retraining, is the kind's: python
+-m stages.predict TASK --help
 """
 
 import argparse
@@ -22,7 +24,8 @@ DRAWINGS = {"forecast": pictures.forecast, "bars": pictures.bars}
 
 def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__)
-    # The name of a task says which further words there are; of several words it is the one that is a task.
+    # The name of a task says which further words there are; of several words it is the one that is
+    # a task.
     words = [word for word in arguments if not word.startswith("-")]
     task = next((word for word in words if word in parameters.all_tasks()), next(iter(words), None))
     part = None
@@ -42,7 +45,9 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         expect_place(given.output)  # before the work
     trained = Path("data/models") / task / "model.keras"
     if not trained.exists():
-        raise InputError(f"expected a trained model at {trained}, found none: run `dvc repro` or `dvc pull`")
+        raise InputError(
+            f"expected a trained model at {trained}, found none: run `dvc repro` or `dvc pull`"
+        )
     prepared = Path("data/examples") / task
     about = models.about(trained.parent, prepared)
     known = kinds.Known(
@@ -51,9 +56,13 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
         layout=layout,
         ingested=read_json(Path("data/ingested") / task / "about.json"),
         table=lambda: tables.read(Path("data/ingested") / task / "table.parquet"),
-        raw=lambda path: readers.READERS[ingest.READS](path, None, ingest.columns_to_read(layout, newer=True), layout),
+        raw=lambda path: readers.READERS[ingest.READS](
+            path, None, ingest.columns_to_read(layout, newer=True), layout
+        ),
         text=lambda name: (prepared / name).read_text(encoding="utf-8"),
-        checked=lambda value, model: parameters.checked(value, model, lambda keys: _option(keys, given)),
+        checked=lambda value, model: parameters.checked(
+            value, model, lambda keys: _option(keys, given)
+        ),
     )
     network = models.read(trained)
     if about["fast"]:
@@ -77,7 +86,8 @@ def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
 
 
 def _option(keys: Sequence[str], given: argparse.Namespace) -> str:
-    """Returns the option of the command line that gave a parameter; one that can be repeated is called after one of its values."""
+    """Returns the option of the command line that gave a parameter; one that can be repeated is
+    called after one of its values."""
     if not keys:
         return "the command line"
     name = keys[0] if hasattr(given, keys[0]) else keys[0].removesuffix("s")

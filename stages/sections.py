@@ -1,4 +1,5 @@
-"""The base of all parameter sections: a section is a pydantic model that stands beside the code that reads it."""
+"""The base of all parameter sections: a section is a pydantic model that stands beside the code
+that reads it."""
 
 import re
 from typing import Annotated
@@ -7,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """One section of a task in `params.yaml`. Unknown keys and wrong types are errors; defaults live in the subclass."""
+    """One section of a task in `params.yaml`. Unknown keys and wrong types are errors; defaults
+    live in the subclass."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -37,5 +39,11 @@ Name = Annotated[str, Field(min_length=1)]
 # NumPy takes seeds of 32 bits, and members of an ensemble count on from it.
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 # DVC puts keys into commands of the shell, and into paths.
-Key = Annotated[str, written(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a name of up to 100 ASCII letters, digits and _, not starting with a digit")]
+Key = Annotated[
+    str,
+    written(
+        r"[A-Za-z_][A-Za-z0-9_]{0,99}",
+        "a name of up to 100 ASCII letters, digits and _, not starting with a digit",
+    ),
+]
 InnerPath = Annotated[str, AfterValidator(_inside)]

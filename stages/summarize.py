@@ -1,4 +1,5 @@
-"""Evaluations of all tasks -> data/metrics: one tidy file that is compared across runs, and each task's scores in full."""
+"""Evaluations of all tasks -> data/metrics: one tidy file that is compared across runs, and each
+task's scores in full."""
 
 import logging
 import shutil
@@ -20,7 +21,9 @@ def main(arguments: list[str]) -> None:
     tasks = parameters.read_all()["tasks"]
     for path in Path("data/evaluations").iterdir():
         if path.is_dir() and path.name not in tasks:
-            shutil.rmtree(path)  # of a task that was taken out: DVC counts it among what this stage is made of
+            shutil.rmtree(
+                path
+            )  # of a task that was taken out: DVC counts it among what this stage is made of
     for task in tasks:
         folder = Path("data/evaluations") / task
         scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
@@ -32,7 +35,8 @@ def main(arguments: list[str]) -> None:
 
 
 def headline(scores: dict[str, Any], score: str, direction: str) -> dict[str, Any]:
-    """Returns the few numbers by which a task's runs are compared: its score, the best floor's, skill, and coverage."""
+    """Returns the few numbers by which a task's runs are compared: its score, the best floor's,
+    skill, and coverage."""
     best = scores["best_baseline"]
     kept = {key: scores["model"][key] for key in ("coverage_95",) if key in scores["model"]}
     return {
@@ -54,12 +58,21 @@ def rounded(value: Any) -> Any:
 
 def table(summary: dict[str, dict[str, Any]]) -> list[str]:
     """Returns the lines of a table: a task a line, with what is better of its score."""
-    lines = [f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} {'skill':>10}  best baseline"]
+    lines = [
+        f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} {'skill':>10} "
+        " best baseline"
+    ]
     for task, entry in summary.items():
         score, best = next(iter(entry)), entry["best_baseline"]
         # A score that does not exist is null.
-        shown = ["" if value is None else f"{value:.4g}" for value in (entry[score], entry[f"{best}_{score}"], entry["skill"])]
-        lines.append(f"{task:<20} {score:<20} {entry['direction']:<7} {shown[0]:>10} {shown[1]:>10} {shown[2]:>10}  {best}")
+        shown = [
+            "" if value is None else f"{value:.4g}"
+            for value in (entry[score], entry[f"{best}_{score}"], entry["skill"])
+        ]
+        lines.append(
+            f"{task:<20} {score:<20} {entry['direction']:<7} {shown[0]:>10} {shown[1]:>10} "
+            f"{shown[2]:>10}  {best}"
+        )
     return lines
 
 

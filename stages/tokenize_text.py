@@ -1,4 +1,5 @@
-"""Ingested texts -> data/examples/TASK: token ids in one flat array, and the tokenizer as readable text."""
+"""Ingested texts -> data/examples/TASK: token ids in one flat array, and the tokenizer as readable
+text."""
 
 import hashlib
 import logging
@@ -26,13 +27,16 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 class Parameters(Section):
     """How texts become examples.
 
-    unit: `words`, `characters`, or `bytes`: byte-level byte-pair encoding, pieces of words in which nothing is unknown.
-    vocabulary_size: how many ids there are at most (for `bytes` exactly), with the special ones; null: all tokens.
+    unit: `words`, `characters`, or `bytes`: byte-level byte-pair encoding, pieces of words in which
+        nothing is unknown.
+    vocabulary_size: how many ids there are at most (for `bytes` exactly), with the special ones;
+        null: all tokens.
     minimum_count: rarer tokens are unknown.
-    lower: whether letters become small ones. apart: whether punctuation marks are words of their own.
+    lower: whether letters become small ones. apart: whether punctuation marks are words of their
+        own.
     end: whether a token stands for the end of a text.
-    examples: `stream`: the texts of a split are one long text, of which every token is predicted from all before it; `prefixes`: every
-        beginning of a text predicts its next token.
+    examples: `stream`: the texts of a split are one long text, of which every token is predicted
+        from all before it; `prefixes`: every beginning of a text predicts its next token.
     """
 
     unit: tokens.Unit = "words"
@@ -54,14 +58,22 @@ def main(arguments: list[str]) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        result, tokenizer = prepare(Texts(source / "table.parquet"), read_json(source / "about.json"), section, scratch)
+        result, tokenizer = prepare(
+            Texts(source / "table.parquet"), read_json(source / "about.json"), section, scratch
+        )
         examples.write(folder, result)
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
     finally:
         shutil.rmtree(scratch)
     write_text(folder / "tokenizer.json", tokenizer.content())
-    log.info("%s: %d ids, tokens %s, unknown %s", task, tokenizer.size, result.about["tokens"], result.about["unknown_rate"])
+    log.info(
+        "%s: %d ids, tokens %s, unknown %s",
+        task,
+        tokenizer.size,
+        result.about["tokens"],
+        result.about["unknown_rate"],
+    )
 
 
 class Texts:
@@ -78,23 +90,39 @@ class Texts:
             yield texts[keep].tolist(), splits[keep]
 
 
-def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: Path) -> tuple[examples.Examples, tokens.Tokenizer]:
+def prepare(
+    texts: Any, ingested: dict[str, Any], section: Parameters, scratch: Path
+) -> tuple[examples.Examples, tokens.Tokenizer]:
     """Fits a tokenizer on the training texts and encodes all texts.
 
     Args:
         texts: gives `parts(split)`, texts and their splits, split after split.
-        scratch: a folder for arrays that grow; what is returned is mapped from there, so that memory holds one part at a time.
+        scratch: a folder for arrays that grow; what is returned is mapped from there, so that
+            memory holds one part at a time.
     """
     training = (part for part, _ in texts.parts(0))
-    tokenizer = tokens.fit(training, section.unit, section.vocabulary_size, section.minimum_count, section.lower, section.apart)
+    tokenizer = tokens.fit(
+        training,
+        section.unit,
+        section.vocabulary_size,
+        section.minimum_count,
+        section.lower,
+        section.apart,
+    )
     spelling = ngrams.Spelling(tokenizer.left_out, tokenizer.rarest, tokens.SPECIAL[tokens.UNKNOWN])
     kind = np.min_scalar_type(tokenizer.size - 1)
     rows = np.zeros(len(SPLITS), np.int64)
-    counts = {name: np.zeros(len(SPLITS), np.int64) for name in ("tokens", "unknown", "characters", "words")}
+    counts = {
+        name: np.zeros(len(SPLITS), np.int64)
+        for name in ("tokens", "unknown", "characters", "words")
+    }
     spelling_nats = np.zeros(len(SPLITS))
     histograms = [np.zeros(1, np.int64) for _ in SPLITS]
     total = 0
-    with (scratch / "token_ids").open("wb") as id_file, (scratch / "offsets").open("wb") as offset_file:
+    with (
+        (scratch / "token_ids").open("wb") as id_file,
+        (scratch / "offsets").open("wb") as offset_file,
+    ):
         offset_file.write(np.zeros(1, np.int64).tobytes())
         for part, splits in texts.parts():
             ids, lengths = tokenizer.encode(part)
@@ -110,12 +138,20 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
             counts["tokens"] += np.bincount(of_token, minlength=len(SPLITS))
             if unknown:
                 of_unknown = of_token[ids == tokens.UNKNOWN]
-                counts["unknown"] += np.bincount(of_unknown[spelling.are_unknown(unknown)], minlength=len(SPLITS))
+                counts["unknown"] += np.bincount(
+                    of_unknown[spelling.are_unknown(unknown)], minlength=len(SPLITS)
+                )
                 spelling_nats += np.bincount(of_unknown, spelling.nats(unknown), len(SPLITS))
-            for name, sizes in (("characters", map(len, part)), ("words", (len(text.split()) for text in part))):
+            for name, sizes in (
+                ("characters", map(len, part)),
+                ("words", (len(text.split()) for text in part)),
+            ):
                 per_text = np.fromiter(sizes, np.int64, len(part))
-                # The end of a text is a line's end: a character, and a word where ends are predicted.
-                counts[name] += np.bincount(splits, per_text, len(SPLITS)).astype(np.int64) + ends * section.end
+                # The end of a text is a line's end: a character, and a word where ends are
+                # predicted.
+                counts[name] += (
+                    np.bincount(splits, per_text, len(SPLITS)).astype(np.int64) + ends * section.end
+                )
             for split, histogram in enumerate(histograms):
                 found = np.bincount(lengths[splits == split], minlength=len(histogram))
                 found[: len(histogram)] += histogram
@@ -133,7 +169,8 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
         if not histogram[needed:].sum() or histogram @ np.arange(len(histogram)) < 2:
             raise InputError(
                 f"expected at least {max(needed, 2)} tokens to learn from in {name}, received "
-                f"{int(histogram @ np.arange(len(histogram)))}: give more text, or another ingest.split"
+                f"{int(histogram @ np.arange(len(histogram)))}: give more text, or another "
+                "ingest.split"
             )
     arrays = {
         "token_ids": np.memmap(scratch / "token_ids", kind, "r"),
@@ -155,9 +192,15 @@ def prepare(texts: Any, ingested: dict[str, Any], section: Parameters, scratch: 
             "unknown_id": tokens.UNKNOWN,
             "end_id": tokens.END,
             "ends": section.end,
-            "fitted_on": {"split": "train", "texts": int(rows[0]), "tokens": int(counts["tokens"][0])},
+            "fitted_on": {
+                "split": "train",
+                "texts": int(rows[0]),
+                "tokens": int(counts["tokens"][0]),
+            },
             **{name: by_split(counts[name].tolist()) for name in ("tokens", "characters", "words")},
-            "unknown_rate": by_split((counts["unknown"] / np.maximum(counts["tokens"], 1)).tolist()),
+            "unknown_rate": by_split(
+                (counts["unknown"] / np.maximum(counts["tokens"], 1)).tolist()
+            ),
             # Rounded, as no two processors agree on the last digits of a logarithm.
             "spelling_nats": by_split([float(f"{nats:.9g}") for nats in spelling_nats]),
             "lengths": {

@@ -1,6 +1,8 @@
-"""Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best on validation.
+"""Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best
+on validation.
 
-Checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of one that was not.
+Checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of
+one that was not.
 """
 
 import logging
@@ -23,16 +25,30 @@ def main(arguments: list[str]) -> None:
     source = Path("data/examples") / task
     given = examples.read(source)
 
-    key = checkpoints.key_of(source, {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})})
+    key = checkpoints.key_of(
+        source, {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})}
+    )
     saved = checkpoints.begin(Path("data/checkpoints") / task, key)
-    train, validation = (part.batches(given.arrays, given.about, split, section) for split in ("train", "validation"))
+    train, validation = (
+        part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")
+    )
     networks, histories = [], []
     try:
         for member in range(1, section.members + 1):
             training.seed_everything(seed + member - 1)
             networks.append(part.build(given.about, section, f"member_{member}"))
             store = checkpoints.Checkpoints(saved / f"member_{member}", section.checkpoint_seconds)
-            histories.append(training.fit(networks[-1], part.loss(section), train, validation, section, seed + member - 1, store))
+            histories.append(
+                training.fit(
+                    networks[-1],
+                    part.loss(section),
+                    train,
+                    validation,
+                    section,
+                    seed + member - 1,
+                    store,
+                )
+            )
     except InputError as error:
         raise InputError(f"task {task}: {error}") from None
     seconds = sum(history.seconds for history in histories)
@@ -53,11 +69,17 @@ def main(arguments: list[str]) -> None:
         for member, history in enumerate(histories, 1)
         for epoch in history.epochs
     ]
-    write_text(Path("data/plots") / task / "learning_curve.csv", "\n".join(["member,epoch,train,validation", *lines]) + "\n")
+    write_text(
+        Path("data/plots") / task / "learning_curve.csv",
+        "\n".join(["member,epoch,train,validation", *lines]) + "\n",
+    )
     # Times differ from run to run, so no stage depends on them.
     write_json(
         Path("data/times") / f"{task}.json",
-        {"train_seconds": round(seconds, 3), "train_steps": sum(history.steps for history in histories)},
+        {
+            "train_seconds": round(seconds, 3),
+            "train_steps": sum(history.steps for history in histories),
+        },
     )
     checkpoints.finish(saved)
     shown = ", ".join(f"{key} {value}" for key, value in about.items() if key != "examples")

@@ -67,7 +67,8 @@ SET_UP = f"mkdir .venv && ln -s {sys.prefix}/* .venv/ && touch .venv/.installed 
 
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables for commands: the tests' own interpreter comes first, and no setting of a person's Git or DVC has a say."""
+    """The variables for commands: the tests' own interpreter comes first, and no setting of a
+    person's Git or DVC has a say."""
     folder = tmp_path_factory.mktemp("settings")
     (folder / "gitconfig").write_text(GIT_CONFIG)
     with pytest.MonkeyPatch.context() as patch:
@@ -95,8 +96,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(environment: dict[str, str]) -> Run:
     """Runs a command in a folder; `ok` False accepts any exit code."""
 
-    def run(folder: Path, *command: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=folder, env={**environment, **variables}, capture_output=True, text=True, timeout=3600)
+    def run(
+        folder: Path, *command: str, ok: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=3600,
+        )
         assert not ok or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -104,19 +114,27 @@ def run(environment: dict[str, str]) -> Run:
 
 
 def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
-    """Commits the project's code, as it is in the work tree, with other parameters to a new repository at `target`."""
+    """Commits the project's code, as it is in the work tree, with other parameters to a new
+    repository at `target`."""
     target.mkdir(parents=True, exist_ok=True)
     run(target, "git", "init", "-q")
     run(target, "dvc", "init", "-q")
     for name in CODE:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+            shutil.copytree(
+                ROOT / name,
+                target / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+                dirs_exist_ok=True,
+            )
         else:
             shutil.copy2(ROOT / name, target / name)
     (target / ".dvc/config").write_text(DVC_CONFIG)
     (target / "params.yaml").write_text(params)
     (target / "data/raw").mkdir(parents=True)
-    (target / "data/raw/own.csv").write_text("y\n" + "".join(f"{(step * 7) % 10 + 0.5}\n" for step in range(100)))
+    (target / "data/raw/own.csv").write_text(
+        "y\n" + "".join(f"{(step * 7) % 10 + 0.5}\n" for step in range(100))
+    )
     run(target, "dvc", "add", "-q", "data/raw/own.csv")
     run(target, "git", "add", "-A")
     run(target, "git", "commit", "-qm", "start")
@@ -125,7 +143,8 @@ def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
-    """A project in which `dvc repro` has run and whose result is committed. Tests that change it take `project`."""
+    """A project in which `dvc repro` has run and whose result is committed. Tests that change it
+    take `project`."""
     # Of several processes that run tests, one runs it for all, and each has a copy.
     own = tmp_path_factory.mktemp("finished")
     shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -147,8 +166,11 @@ def project(finished: Path, tmp_path: Path) -> Path:
 
 
 def committed(path: str, tree: str = "HEAD") -> str:
-    """Returns a file of this project as it was committed last: what a run or an edit has made of it since is no fault."""
-    done = subprocess.run(["git", "show", f"{tree}:./{path}"], cwd=ROOT, capture_output=True, text=True)
+    """Returns a file of this project as it was committed last: what a run or an edit has made of it
+    since is no fault."""
+    done = subprocess.run(
+        ["git", "show", f"{tree}:./{path}"], cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
         pytest.skip(f"{path} is not committed here")
     return done.stdout

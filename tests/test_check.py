@@ -16,7 +16,9 @@ from tools.check import faults
 
 
 @pytest.mark.parametrize("line_ends", ["false", "input", "true"])
-def test_a_finished_run_is_in_order_also_where_nothing_was_pulled(line_ends: str, finished: Path, tmp_path: Path, run: Run) -> None:
+def test_a_finished_run_is_in_order_also_where_nothing_was_pulled(
+    line_ends: str, finished: Path, tmp_path: Path, run: Run
+) -> None:
     assert not list(faults(finished))
     run(tmp_path, "git", "clone", "-q", "-c", f"core.autocrlf={line_ends}", str(finished), "clone")
     assert not (tmp_path / "clone/data/models").exists()
@@ -57,7 +59,9 @@ def other_raw_data(project: Path) -> None:
     path = project / "data/raw/own.csv"
     path.unlink()
     path.write_text("y\n" + "".join(f"{step % 7}\n" for step in range(100)))
-    subprocess.run([Path(sys.executable).parent / "dvc", "add", "-q", path], cwd=project, check=True)
+    subprocess.run(
+        [Path(sys.executable).parent / "dvc", "add", "-q", path], cwd=project, check=True
+    )
 
 
 def lose_an_entry(project: Path) -> None:
@@ -68,7 +72,8 @@ def lose_an_entry(project: Path) -> None:
 
 
 def mix_entries(project: Path) -> None:
-    """As a careless merge does: a stage's entry is of one side, that of the stage before it of the other."""
+    """As a careless merge does: a stage's entry is of one side, that of the stage before it of the
+    other."""
     yaml = YAML()
     lock = yaml.load(project / "dvc.lock")
     lock["stages"]["ingest@own"]["outs"][0]["md5"] = "0" * 32 + ".dir"
@@ -111,16 +116,27 @@ PLANTED = {
         "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
     "unused dep": (
-        replace("dvc.yaml", "- stages/summarize.py", "- stages/summarize.py\n    - stages/arrays/metrics.py"),
-        "dvc.yaml: summarize: stages/arrays/metrics.py is among its deps and not imported: remove it",
+        replace(
+            "dvc.yaml",
+            "- stages/summarize.py",
+            "- stages/summarize.py\n    - stages/arrays/metrics.py",
+        ),
+        "dvc.yaml: summarize: stages/arrays/metrics.py is among its deps and not imported: remove "
+        "it",
     ),
     "undeclared parameter": (
-        replace("stages/ingest.py", "    task =", '    parameters.section("x", "predict", object)  # type: ignore\n    task ='),
+        replace(
+            "stages/ingest.py",
+            "    task =",
+            '    parameters.section("x", "predict", object)  # type: ignore\n    task =',
+        ),
         "dvc.yaml: ingest: tasks.${key}.predict is read and not among its params: add it",
     ),
     "unread parameter": (
         replace(
-            "dvc.yaml", 'params: ["tasks.${key}.kind", "tasks.${key}.ingest"]', 'params: [seed, "tasks.${key}.kind", "tasks.${key}.ingest"]'
+            "dvc.yaml",
+            'params: ["tasks.${key}.kind", "tasks.${key}.ingest"]',
+            'params: [seed, "tasks.${key}.kind", "tasks.${key}.ingest"]',
         ),
         "dvc.yaml: ingest: seed is among its params and not read: remove it",
     ),
@@ -141,21 +157,33 @@ PLANTED = {
         f"train@own is stale, {STALE}: parameter tasks.own.train modified",
     ),
     "stale command": (
-        replace("dvc.yaml", "cmd: python -m stages.baseline ${key}", "cmd: python -X dev -m stages.baseline ${key}"),
+        replace(
+            "dvc.yaml",
+            "cmd: python -m stages.baseline ${key}",
+            "cmd: python -X dev -m stages.baseline ${key}",
+        ),
         f"baseline@own is stale, {STALE}: its command changed",
     ),
     # However Python is called, the code that runs is the same.
     "undeclared import, called with options": (
         all_of(
             append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-            replace("dvc.yaml", "cmd: python -m stages.ingest", "cmd: env X=1 python3 -B -um stages.ingest"),
+            replace(
+                "dvc.yaml",
+                "cmd: python -m stages.ingest",
+                "cmd: env X=1 python3 -B -um stages.ingest",
+            ),
         ),
         "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import, in a list of commands": (
         all_of(
             append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-            replace("dvc.yaml", "cmd: python -m stages.ingest ${key}", "cmd:\n      - ls\n      - python -X dev stages/ingest.py ${key}"),
+            replace(
+                "dvc.yaml",
+                "cmd: python -m stages.ingest ${key}",
+                "cmd:\n      - ls\n      - python -X dev stages/ingest.py ${key}",
+            ),
         ),
         "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
@@ -167,65 +195,139 @@ PLANTED = {
         "dvc.yaml: read: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import by name": (
-        append("stages/files/tables.py", "\nimport importlib\nimportlib.import_module('stages.arrays.metrics')\n"),
+        append(
+            "stages/files/tables.py",
+            "\nimport importlib\nimportlib.import_module('stages.arrays.metrics')\n",
+        ),
         "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared parameter, by another name": (
         append(
-            "stages/ingest.py", "\nfrom stages.files.parameters import section as part_of\npart_of('x', stage='predict', model=object)\n"
+            "stages/ingest.py",
+            "\nfrom stages.files.parameters import section as part_of\npart_of('x', "
+            "stage='predict', model=object)\n",
         ),
         "dvc.yaml: ingest: tasks.${key}.predict is read and not among its params: add it",
     ),
     "section that is no literal": (
-        replace("stages/ingest.py", "    task =", '    parameters.section("x", "pre" + "dict", object)\n    task ='),
-        "expected the section's name as a literal, so that dvc.yaml can be compared with it; received \"'pre' + 'dict'\"",
+        replace(
+            "stages/ingest.py",
+            "    task =",
+            '    parameters.section("x", "pre" + "dict", object)\n    task =',
+        ),
+        "expected the section's name as a literal, so that dvc.yaml can be compared with it; "
+        "received \"'pre' + 'dict'\"",
     ),
     "section without a name": (
         replace("stages/ingest.py", "    task =", '    parameters.section("x")\n    task ='),
-        "expected the section's name as a literal, so that dvc.yaml can be compared with it; received none",
+        "expected the section's name as a literal, so that dvc.yaml can be compared with it; "
+        "received none",
     ),
-    "code that is no Python": (append("stages/files/tables.py", "\ndef f(:\n"), "expected valid Python, received: invalid syntax"),
-    "code with a NUL byte": (append("stages/files/tables.py", "\0"), "expected valid Python, received: "),
-    "code that is not UTF-8": (write("stages/files/tables.py", b"x = '\xff'\n"), "expected valid Python, received: "),
-    "stale data": (other_raw_data, f"ingest@own is stale, {STALE}: data/raw/own.csv is no longer what it was made of"),
+    "code that is no Python": (
+        append("stages/files/tables.py", "\ndef f(:\n"),
+        "expected valid Python, received: invalid syntax",
+    ),
+    "code with a NUL byte": (
+        append("stages/files/tables.py", "\0"),
+        "expected valid Python, received: ",
+    ),
+    "code that is not UTF-8": (
+        write("stages/files/tables.py", b"x = '\xff'\n"),
+        "expected valid Python, received: ",
+    ),
+    "stale data": (
+        other_raw_data,
+        f"ingest@own is stale, {STALE}: data/raw/own.csv is no longer what it was made of",
+    ),
     "task that never ran": (lose_an_entry, "evaluate@own is stale"),
     "entries that do not belong together": (
         mix_entries,
-        f"scale_and_window@own is stale, {STALE}: data/ingested/own is no longer what it was made of",
+        f"scale_and_window@own is stale, {STALE}: data/ingested/own is no longer what it was made "
+        "of",
     ),
-    "edited score": (edit_a_score, f"summarize is stale, {STALE}: data/metrics is not what the stage wrote"),
-    "cached output in Git": (commit_a_cached_output, "data/models/own/about.json is a cached output and in Git as well"),
+    "edited score": (
+        edit_a_score,
+        f"summarize is stale, {STALE}: data/metrics is not what the stage wrote",
+    ),
+    "cached output in Git": (
+        commit_a_cached_output,
+        "data/models/own/about.json is a cached output and in Git as well",
+    ),
     "secret": (
-        append(".dvc/config", "['remote \"s\"']\n    url = s3://data\n    secret_access_key = abc\n"),
+        append(
+            ".dvc/config", "['remote \"s\"']\n    url = s3://data\n    secret_access_key = abc\n"
+        ),
         "secret_access_key is a secret and in Git",
     ),
     "secret in a URL": (
         append(".dvc/config", "['remote \"s\"']\n    url = ssh://user:pass@example.org/data\n"),
         "url is a secret and in Git",
     ),
-    "broken dvc.yaml": (replace("dvc.yaml", "stages:", "stages: ["), "dvc.yaml, line 5: expected valid YAML"),
+    "broken dvc.yaml": (
+        replace("dvc.yaml", "stages:", "stages: ["),
+        "dvc.yaml, line 5: expected valid YAML",
+    ),
     "dvc.yaml without stages": (
         write("dvc.yaml", b"metrics: []\n"),
         "dvc.yaml: stages: expected a mapping of stages by name, received None",
     ),
-    "dvc.yaml with a list of stages": (write("dvc.yaml", b"stages: [a]\n"), "expected a mapping of stages by name, received ['a']"),
+    "dvc.yaml with a list of stages": (
+        write("dvc.yaml", b"stages: [a]\n"),
+        "expected a mapping of stages by name, received ['a']",
+    ),
     "dvc.yaml that is a list": (write("dvc.yaml", b"- a\n"), "dvc.yaml: expected keys such as"),
     "dvc.yaml that is empty": (write("dvc.yaml", b""), "dvc.yaml: expected keys such as"),
-    "dvc.yaml that is not UTF-8": (write("dvc.yaml", b"stages: {a: {cmd: \xff}}\n"), "dvc.yaml: expected UTF-8 text, received other bytes"),
+    "dvc.yaml that is not UTF-8": (
+        write("dvc.yaml", b"stages: {a: {cmd: \xff}}\n"),
+        "dvc.yaml: expected UTF-8 text, received other bytes",
+    ),
     "no dvc.yaml": (remove("dvc.yaml"), "dvc.yaml in the current folder, found none"),
-    "stage that is null": (write("dvc.yaml", b"stages: {a: }\n"), "dvc.yaml: stages.a: expected a mapping with cmd, deps, params and outs"),
-    "stage whose body is a text": (write("dvc.yaml", b"stages: {a: {foreach: [1], do: x}}\n"), "stages.a: expected a mapping with cmd"),
-    "deps that are null": (set_in_graph("summarize", deps=None), "dvc.yaml: stages.summarize.deps: expected a list, received None"),
-    "params that are a number": (replace("dvc.yaml", "params: [tasks]", "params: 3"), "summarize.params: expected a list, received 3"),
-    "stage without a command": (replace("dvc.yaml", "cmd: python -m stages.summarize", "desc: x"), "DVC: "),
-    "broken lock file": (replace("dvc.lock", "stages:", "stages: ["), "dvc.lock', YAML file structure is corrupted"),
+    "stage that is null": (
+        write("dvc.yaml", b"stages: {a: }\n"),
+        "dvc.yaml: stages.a: expected a mapping with cmd, deps, params and outs",
+    ),
+    "stage whose body is a text": (
+        write("dvc.yaml", b"stages: {a: {foreach: [1], do: x}}\n"),
+        "stages.a: expected a mapping with cmd",
+    ),
+    "deps that are null": (
+        set_in_graph("summarize", deps=None),
+        "dvc.yaml: stages.summarize.deps: expected a list, received None",
+    ),
+    "params that are a number": (
+        replace("dvc.yaml", "params: [tasks]", "params: 3"),
+        "summarize.params: expected a list, received 3",
+    ),
+    "stage without a command": (
+        replace("dvc.yaml", "cmd: python -m stages.summarize", "desc: x"),
+        "DVC: ",
+    ),
+    "broken lock file": (
+        replace("dvc.lock", "stages:", "stages: ["),
+        "dvc.lock', YAML file structure is corrupted",
+    ),
     "lock file of marks": (write("dvc.lock", b"<<<<<<< ours\n=======\n>>>>>>> theirs\n"), "DVC: "),
     "lock file that is a list": (write("dvc.lock", b"- a\n"), "DVC: "),
-    "lock file with an entry that is null": (write("dvc.lock", b"schema: '2.0'\nstages: {check: }\n"), "DVC: "),
-    "lock file that is not UTF-8": (write("dvc.lock", b"schema: '2.0'\nstages: {a: {cmd: \xff}}\n"), "DVC: "),
-    "configuration without sections": (write(".dvc/config", b"a = 1\n"), ".dvc/config: expected sections of keys and values"),
-    "configuration that is not UTF-8": (write(".dvc/config", b"[core]\nx = \xff\n"), ".dvc/config: expected sections of keys and values"),
-    "no folder .dvc": (lambda project: shutil.rmtree(project / ".dvc"), "expected the folder .dvc beside dvc.yaml, found none"),
+    "lock file with an entry that is null": (
+        write("dvc.lock", b"schema: '2.0'\nstages: {check: }\n"),
+        "DVC: ",
+    ),
+    "lock file that is not UTF-8": (
+        write("dvc.lock", b"schema: '2.0'\nstages: {a: {cmd: \xff}}\n"),
+        "DVC: ",
+    ),
+    "configuration without sections": (
+        write(".dvc/config", b"a = 1\n"),
+        ".dvc/config: expected sections of keys and values",
+    ),
+    "configuration that is not UTF-8": (
+        write(".dvc/config", b"[core]\nx = \xff\n"),
+        ".dvc/config: expected sections of keys and values",
+    ),
+    "no folder .dvc": (
+        lambda project: shutil.rmtree(project / ".dvc"),
+        "expected the folder .dvc beside dvc.yaml, found none",
+    ),
 }
 
 
@@ -243,9 +345,13 @@ def test_a_configuration_that_is_missing_holds_no_secret(project: Path) -> None:
     assert not list(faults(project))
 
 
-@pytest.mark.parametrize("path", ["command.py", "kinds/__init__.py", "kinds/forecasting/train.py", "tokenize_text.py"])
+@pytest.mark.parametrize(
+    "path", ["command.py", "kinds/__init__.py", "kinds/forecasting/train.py", "tokenize_text.py"]
+)
 @pytest.mark.parametrize("code", ["def f(:", "import no_such_module"])
-def test_code_that_cannot_be_imported_is_told_in_a_line(path: str, code: str, project: Path, run: Run) -> None:
+def test_code_that_cannot_be_imported_is_told_in_a_line(
+    path: str, code: str, project: Path, run: Run
+) -> None:
     append(f"stages/{path}", f"\n{code}\n")(project)
     done = run(project, "python", "-m", "tools.check", ok=False)
     assert done.returncode == 1
@@ -253,7 +359,9 @@ def test_code_that_cannot_be_imported_is_told_in_a_line(path: str, code: str, pr
     assert re.fullmatch(expected, done.stderr), done.stderr
 
 
-def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(project: Path, run: Run) -> None:
+def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(
+    project: Path, run: Run
+) -> None:
     code = "import sys; from tools import check; check.main([]); assert 'tensorflow' not in sys.modules; assert 'keras' not in sys.modules"
     run(project, "python", "-c", code)
     run(project, "python", "-m", "tools.check")
@@ -265,7 +373,9 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(project: Pat
 
 
 @pytest.mark.parametrize("folder", [".", "a folder/it's one"])
-def test_the_hook_checks_what_is_committed(folder: str, finished: Path, tmp_path: Path, run: Run) -> None:
+def test_the_hook_checks_what_is_committed(
+    folder: str, finished: Path, tmp_path: Path, run: Run
+) -> None:
     project = tmp_path / "repository" / folder
     shutil.copytree(finished, project, symlinks=True)
     if folder != ".":
@@ -273,7 +383,9 @@ def test_the_hook_checks_what_is_committed(folder: str, finished: Path, tmp_path
         run(tmp_path / "repository", "git", "init", "-q")
         run(project, "git", "add", "-A")
         run(project, "git", "commit", "-qm", "start")
-    run(project, "bash", "-euc", f"{SET_UP}; make hooks; make hooks")  # a second time it is there already
+    run(
+        project, "bash", "-euc", f"{SET_UP}; make hooks; make hooks"
+    )  # a second time it is there already
 
     def commit(*arguments: str, ok: bool) -> str:
         done = run(project, "git", "commit", "-qm", "x", *arguments, ok=ok)

@@ -1,4 +1,5 @@
-"""The shape of the project: which code may import which, and that the benchmarks run the same graph."""
+"""The shape of the project: which code may import which, and that the benchmarks run the same
+graph."""
 
 import ast
 from pathlib import Path
@@ -16,7 +17,11 @@ PIPELINES = [ROOT, ROOT / "benchmarks"]
 def test_only_stage_files_read_parameters() -> None:
     for path in (ROOT / "stages").rglob("*.py"):
         if path.parent != ROOT / "stages" and path != ROOT / "stages/files/parameters.py":
-            calls = {getattr(node, "module", None) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+            calls = {
+                getattr(node, "module", None)
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ImportFrom)
+            }
             assert "stages.files.parameters" not in calls, path
 
 
@@ -36,29 +41,53 @@ def test_the_benchmarks_run_the_same_graph() -> None:
 
 
 # Which packages a package of stages may import; stage files may import all.
-ALLOWED = {"arrays": {"arrays"}, "files": {"files", "arrays"}, "networks": {"networks", "arrays"}, "kinds": {"kinds", "networks", "arrays"}}
+ALLOWED = {
+    "arrays": {"arrays"},
+    "files": {"files", "arrays"},
+    "networks": {"networks", "arrays"},
+    "kinds": {"kinds", "networks", "arrays"},
+}
 
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_imports_point_one_way(package: str) -> None:
     for path in (ROOT / "stages" / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stages."):
+            if (
+                isinstance(node, ast.ImportFrom)
+                and node.module
+                and node.module.startswith("stages.")
+            ):
                 imported = node.module.split(".")[1]
-                assert imported in ALLOWED[package] | {"errors", "formats", "sections"}, f"{path} imports {node.module}"
+                assert imported in ALLOWED[package] | {"errors", "formats", "sections"}, (
+                    f"{path} imports {node.module}"
+                )
 
 
 @pytest.mark.parametrize("root", PIPELINES, ids=lambda root: root.name)
 def test_no_stage_of_a_task_runs_before_all_parameters_are_checked(root: Path) -> None:
-    """Names become parts of commands; and DVC, which runs stages in any order that their files allow, says of a missing file no more."""
+    """Names become parts of commands; and DVC, which runs stages in any order that their files
+    allow, says of a missing file no more."""
     for name, stage in YAML(typ="safe").load(root / "dvc.yaml")["stages"].items():
         assert "foreach" not in stage or "data/checked.txt" in stage["do"]["deps"], name
 
 
 HOSTILE = {
-    "a task that is not in its list": ("scale_and_window: [small, own]", "scale_and_window: [own]", "expected 'small' in this list"),
-    "a source's name that is a command": ("  hourly:", "  'hourly; touch made':", "expected a name of up to 100 ASCII letters"),
-    "a source's name that is run in quotes": ("  hourly:", "  '$(touch made)':", "expected a name of up to 100 ASCII letters"),
+    "a task that is not in its list": (
+        "scale_and_window: [small, own]",
+        "scale_and_window: [own]",
+        "expected 'small' in this list",
+    ),
+    "a source's name that is a command": (
+        "  hourly:",
+        "  'hourly; touch made':",
+        "expected a name of up to 100 ASCII letters",
+    ),
+    "a source's name that is run in quotes": (
+        "  hourly:",
+        "  '$(touch made)':",
+        "expected a name of up to 100 ASCII letters",
+    ),
 }
 
 

@@ -1,4 +1,5 @@
-"""Nothing is lost: runs that are killed at random moments end with the bytes of one that was not."""
+"""Nothing is lost: runs that are killed at random moments end with the bytes of one that was
+not."""
 
 import re
 import shutil
@@ -20,7 +21,11 @@ from tests.test_pipeline import edit
 @pytest.mark.slow
 def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, run: Run) -> None:
     # Long enough that some kills meet it in training.
-    edit(project, "dropout: 0.1, epochs: 1}", "dropout: 0.1, epochs: 400, steps_per_call: 1, patience: null}")
+    edit(
+        project,
+        "dropout: 0.1, epochs: 1}",
+        "dropout: 0.1, epochs: 400, steps_per_call: 1, patience: null}",
+    )
     start = time.monotonic()
     run(project, "dvc", "repro", "-q", "train@verses")
     whole = time.monotonic() - start  # what a run takes here, most of it training
@@ -30,7 +35,11 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, ru
         *("python", "-m", "tools.kill", "train@verses", "--times", "5", "--seed", "2"),
         *("--longest", f"{whole:.0f}", "--checkpoint-seconds", "0.2"),
     )
-    found = re.search(r"5 kills in \d+ runs, training resumed from a checkpoint (\d+) times: all ended with the same bytes", done.stderr)
+    found = re.search(
+        r"5 kills in \d+ runs, training resumed from a checkpoint (\d+) times: all ended with the "
+        r"same bytes",
+        done.stderr,
+    )
     assert found, done.stderr
     assert int(found[1]) > 0
 
@@ -64,7 +73,9 @@ def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str
 
 
 @pytest.mark.parametrize("dies", [3, 8])
-def test_each_of_several_networks_goes_on_from_its_own(dies: int, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_of_several_networks_goes_on_from_its_own(
+    dies: int, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edit(project, "epochs: 2", "epochs: 2, members: 2, steps_per_call: 4, checkpoint_seconds: 0")
     monkeypatch.chdir(project)
     keras.backend.clear_session()  # in a process of its own, layers are numbered from 1

@@ -1,4 +1,5 @@
-"""Nothing that is fitted or chosen knows the test rows: only rows of the test split change, and everything before scoring stays."""
+"""Nothing that is fitted or chosen knows the test rows: only rows of the test split change, and
+everything before scoring stays."""
 
 from typing import Any
 
@@ -16,7 +17,8 @@ ROWS, TEST = 300, 60
 
 
 def everything(raw: pd.DataFrame) -> dict[str, Any]:
-    """Runs a task as the stages do and returns all that was fitted or chosen before the test rows are scored."""
+    """Runs a task as the stages do and returns all that was fitted or chosen before the test rows
+    are scored."""
     section = ingest.Parameters.model_validate(
         {
             "file": "data/raw/x.csv", "time": "time", "targets": ["y"], "frequency": "h", "gaps": "interpolate",
@@ -24,8 +26,13 @@ def everything(raw: pd.DataFrame) -> dict[str, Any]:
         }
     )  # fmt: skip
     table, about = ingest.ingest([raw], section)
-    given = scale_and_window.prepare(table, about, scale_and_window.Parameters(lookback=12, horizon=3))
-    about = {**given.about, "arrays": {name: {"shape": array.shape} for name, array in given.arrays.items()}}
+    given = scale_and_window.prepare(
+        table, about, scale_and_window.Parameters(lookback=12, horizon=3)
+    )
+    about = {
+        **given.about,
+        "arrays": {name: {"shape": array.shape} for name, array in given.arrays.items()},
+    }
     fit, check = (windows.of_split(given.arrays, about, split) for split in ("train", "validation"))
     parameters = train.Parameters(cell="gru", units=4, epochs=6, patience=2, normalise="last_value")
     training.seed_everything(0)
@@ -75,4 +82,6 @@ def test_validation_rows_do_not_reach_what_is_fitted_on_training(row: int) -> No
     first, second = everything(raw), everything(changed)
     for name in ("shift_", "scale_"):
         np.testing.assert_array_equal(first[name], second[name])
-    np.testing.assert_array_equal(first["filled and split table"][:180], second["filled and split table"][:180])
+    np.testing.assert_array_equal(
+        first["filled and split table"][:180], second["filled and split table"][:180]
+    )

@@ -24,10 +24,23 @@ def test_only_whole_stages_are_kept(finished: Path) -> None:
     text = (finished / "dvc.lock").read_text()
     assert whole_stages(text) == text
     whole = stages(text)
-    for cut in [0, 1, 14, 20, 22, 23, 25, 100, len(text) - 1, *random.Random(0).sample(range(len(text)), 5)]:
+    for cut in [
+        0,
+        1,
+        14,
+        20,
+        22,
+        23,
+        25,
+        100,
+        len(text) - 1,
+        *random.Random(0).sample(range(len(text)), 5),
+    ]:
         kept = stages(whole_stages(text[:cut]))
         last = list(kept)[-1:]  # may be without its last lines, if the cut was at the end of one
-        assert {name: entry for name, entry in kept.items() if name not in last}.items() <= whole.items(), cut
+        assert {
+            name: entry for name, entry in kept.items() if name not in last
+        }.items() <= whole.items(), cut
         assert text[:cut].count("\n    cmd:") - len(kept) in (0, 1)
         assert joined(text, whole_stages(text[:cut])).count("\n") >= text.count("\n") - 20
     assert joined(text, "") == joined("", text) == text
@@ -80,15 +93,32 @@ NOT_CUT_OFF = {
     "a colon is missing at the very end": (SMALL.removesuffix(": 12\n") + " 12\n", "line 24"),
     "a colon is missing in the last stage": (SMALL[:-4] + "\n    outs\n    - path: x\n", "line 25"),
     "a quotation mark is missing": (SMALL.replace("'2.0'", "'2.0"), "line"),
-    "a line is indented wrongly": (SMALL.replace("    deps:\n    - path: a.py", "   deps:\n    - path: a.py"), "line 5"),
+    "a line is indented wrongly": (
+        SMALL.replace("    deps:\n    - path: a.py", "   deps:\n    - path: a.py"),
+        "line 5",
+    ),
     "a tab": (SMALL.replace("    cmd: python -m a", "\tcmd: python -m a"), "line 4"),
     "marks in line 1": ("<<<<<<< HEAD\n" + SMALL + "=======\n>>>>>>> theirs\n", "line 1"),
-    "marks in a stage": (SMALL.replace("  b:\n", "<<<<<<< HEAD\n  b:\n=======\n  c:\n>>>>>>> theirs\n"), "line 18"),
-    "half-settled marks": (SMALL.replace("      size: 12\n    params", "=======\n      size: 12\n>>>>>>> theirs\n    params"), "line 9"),
+    "marks in a stage": (
+        SMALL.replace("  b:\n", "<<<<<<< HEAD\n  b:\n=======\n  c:\n>>>>>>> theirs\n"),
+        "line 18",
+    ),
+    "half-settled marks": (
+        SMALL.replace(
+            "      size: 12\n    params", "=======\n      size: 12\n>>>>>>> theirs\n    params"
+        ),
+        "line 9",
+    ),
     "a mark at the end": (SMALL + ">>>>>>> theirs\n", "line 24"),
     "a mark at the end that is cut off": (SMALL + ">>>>>", ""),
-    "an entry that is null": (SMALL.replace("    cmd: python -m a\n", ""), "stages.a.cmd: required key not provided"),
-    "an unknown key": (SMALL.replace("deps:\n    - path: a.txt", "dpes:\n    - path: a.txt"), "stages.b.dpes"),
+    "an entry that is null": (
+        SMALL.replace("    cmd: python -m a\n", ""),
+        "stages.a.cmd: required key not provided",
+    ),
+    "an unknown key": (
+        SMALL.replace("deps:\n    - path: a.txt", "dpes:\n    - path: a.txt"),
+        "stages.b.dpes",
+    ),
     "an unknown key at the top": (SMALL + "stagse: {}\n", "stagse"),
     "a list": ("- a\n- b\n", "expected a dictionary"),
     "another version": (SMALL.replace("2.0", "3.0"), "schema"),
@@ -100,16 +130,19 @@ NOT_CUT_OFF = {
 
 
 @pytest.mark.parametrize("fault", NOT_CUT_OFF)
-def test_a_lock_that_somebody_wrote_wrongly_is_left_as_it_is(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_somebody_wrote_wrongly_is_left_as_it_is(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content, named = NOT_CUT_OFF[fault]
     before = content if isinstance(content, bytes) else content.encode()
     (tmp_path / "dvc.lock").write_bytes(before)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         mend.main([])
-    assert re.fullmatch(rf"dvc.lock.*{re.escape(named)}.*It was not cut off, so it is left as it is.*", str(caught.value)), str(
-        caught.value
-    )
+    assert re.fullmatch(
+        rf"dvc.lock.*{re.escape(named)}.*It was not cut off, so it is left as it is.*",
+        str(caught.value),
+    ), str(caught.value)
     assert (tmp_path / "dvc.lock").read_bytes() == before
     assert not (tmp_path / ".dvc").exists()
 
@@ -119,12 +152,16 @@ def test_every_beginning_is_taken_for_cut_off() -> None:
     a = b"".join(lines[:17]).decode()
     for cut in range(len(SMALL.encode()) + 1):
         kept = whole_stages(mend._text(SMALL.encode()[:cut]), {"a"})
-        assert kept in ("", a) or (kept.startswith("schema: '2.0'\nstages:\n  a:\n    cmd: ") and cut < len(a.encode())), cut
+        assert kept in ("", a) or (
+            kept.startswith("schema: '2.0'\nstages:\n  a:\n    cmd: ") and cut < len(a.encode())
+        ), cut
     assert whole_stages(SMALL) == a
     assert whole_stages(SMALL, {"b"}) == SMALL
 
 
-def test_what_was_there_is_kept_each_time_also_where_nothing_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_there_is_kept_each_time_also_where_nothing_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for number, cut in enumerate([0, 10, SMALL.index("  b:") + 20], 1):
         Path("dvc.lock").write_text(SMALL[:cut])
@@ -137,13 +174,28 @@ def test_what_was_there_is_kept_each_time_also_where_nothing_is_committed(tmp_pa
 def test_a_stage_without_outputs_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("dvc.lock").write_text(SMALL)
-    Path("dvc.yaml").write_text("stages: {a: {cmd: python -m a, outs: [a.txt]}, b: {cmd: python -m b, deps: [a.txt]}}\n")
+    Path("dvc.yaml").write_text(
+        "stages: {a: {cmd: python -m a, outs: [a.txt]}, b: {cmd: python -m b, deps: [a.txt]}}\n"
+    )
     mend.main([])
     assert Path("dvc.lock").read_text() == SMALL
 
 
-@pytest.mark.parametrize("note", ["[]", "null", '{"write": 3}', '{"write": {"x": 1}}', '{"write": {"x": {"pid": "x"}}}', "{", "\0"])
-def test_a_note_that_cannot_be_read_is_of_no_running_dvc(note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "note",
+    [
+        "[]",
+        "null",
+        '{"write": 3}',
+        '{"write": {"x": 1}}',
+        '{"write": {"x": {"pid": "x"}}}',
+        "{",
+        "\0",
+    ],
+)
+def test_a_note_that_cannot_be_read_is_of_no_running_dvc(
+    note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".dvc/tmp").mkdir(parents=True)
     Path(".dvc/tmp/rwlock").write_text(note)
@@ -151,15 +203,24 @@ def test_a_note_that_cannot_be_read_is_of_no_running_dvc(note: str, tmp_path: Pa
     assert not Path(".dvc/tmp/rwlock").exists()
 
 
-def test_the_note_of_a_running_dvc_stays_and_that_of_a_dead_one_goes(tmp_path: Path, run: Run) -> None:
+def test_the_note_of_a_running_dvc_stays_and_that_of_a_dead_one_goes(
+    tmp_path: Path, run: Run
+) -> None:
     note = tmp_path / ".dvc/tmp/rwlock"
     note.parent.mkdir(parents=True)
-    for command, stays in [(["-c", "import time; time.sleep(3600)", "dvc"], True), (["-c", "import time; time.sleep(3600)"], False)]:
+    for command, stays in [
+        (["-c", "import time; time.sleep(3600)", "dvc"], True),
+        (["-c", "import time; time.sleep(3600)"], False),
+    ]:
         with subprocess.Popen([sys.executable, *command]) as process:
-            note.write_text(json.dumps({"write": {"x": {"pid": process.pid, "cmd": "dvc repro"}}, "read": {}}))
+            note.write_text(
+                json.dumps({"write": {"x": {"pid": process.pid, "cmd": "dvc repro"}}, "read": {}})
+            )
             run(tmp_path, sys.executable, "-m", "tools.mend", PYTHONPATH=str(ROOT))
             assert note.exists() == stays
             process.kill()
-    note.write_text(json.dumps({"write": {}, "read": {"x": [{"pid": process.pid, "cmd": "dvc repro"}]}}))
+    note.write_text(
+        json.dumps({"write": {}, "read": {"x": [{"pid": process.pid, "cmd": "dvc repro"}]}})
+    )
     run(tmp_path, sys.executable, "-m", "tools.mend", PYTHONPATH=str(ROOT))
     assert not note.exists()

@@ -1,4 +1,5 @@
-"""The merge of two lock files, stage by stage; of what is none, as text, and always with the marks of a conflict."""
+"""The merge of two lock files, stage by stage; of what is none, as text, and always with the marks
+of a conflict."""
 
 import copy
 import re
@@ -35,12 +36,27 @@ CASES = {
     "other parameters": (entry(), entry(t={"units": 2}, out="1"), entry(u=3, out="2"), "again"),
     "a file and a parameter": (entry(), entry(a="1", out="1"), entry(seed=2, out="2"), "again"),
     "both added to a list": (entry(t=["a"]), entry(t=["a", "b"]), entry(t=["a", "c"]), "again"),
-    "both put something into a list": (entry(t=["a"]), entry(t=["b", "a"]), entry(t=["c", "a"]), "again"),
+    "both put something into a list": (
+        entry(t=["a"]),
+        entry(t=["b", "a"]),
+        entry(t=["c", "a"]),
+        "again",
+    ),
     "both changed a list": (entry(t=["a"]), entry(t=["b"]), entry(t=["c"]), "conflict"),
     "the same file, otherwise": (entry(), entry(a="1"), entry(a="2"), "conflict"),
-    "the same parameter, otherwise": (entry(), entry(t={"units": 2}), entry(t={"units": 3}), "conflict"),
+    "the same parameter, otherwise": (
+        entry(),
+        entry(t={"units": 2}),
+        entry(t={"units": 3}),
+        "conflict",
+    ),
     "the command, otherwise": (entry(), entry(cmd="y"), entry(cmd="z"), "conflict"),
-    "the same inputs, other outputs": (entry(), entry(a="1", out="1"), entry(a="1", out="2"), "again"),
+    "the same inputs, other outputs": (
+        entry(),
+        entry(a="1", out="1"),
+        entry(a="1", out="2"),
+        "again",
+    ),
     "added by one": (None, entry(), None, entry()),
     "added by both, the same": (None, entry(), entry(), entry()),
     "added by both, otherwise": (None, entry(), entry(seed=2), "conflict"),
@@ -53,7 +69,10 @@ CASES = {
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_stage_is_merged(case: str, swapped: bool) -> None:
     base, ours, theirs, expected = copy.deepcopy(CASES[case])
-    sides = [{"stage": side} if side else {} for side in ([base, theirs, ours] if swapped else [base, ours, theirs])]
+    sides = [
+        {"stage": side} if side else {}
+        for side in ([base, theirs, ours] if swapped else [base, ours, theirs])
+    ]
     stages, again, conflicts = merged(*sides)
     assert again == (["stage"] if expected == "again" else [])
     assert conflicts == (["stage"] if expected == "conflict" else [])
@@ -62,18 +81,27 @@ def test_a_stage_is_merged(case: str, swapped: bool) -> None:
 
 def test_stages_keep_the_order_of_ours() -> None:
     base = {"b": entry(), "a": entry()}
-    stages, again, conflicts = merged(base, {"b": entry(), "a": entry(), "z": entry()}, {"b": entry(), "y": entry(), "a": entry(seed=2)})
+    stages, again, conflicts = merged(
+        base,
+        {"b": entry(), "a": entry(), "z": entry()},
+        {"b": entry(), "y": entry(), "a": entry(seed=2)},
+    )
     assert list(stages) == ["b", "a", "z", "y"]
     assert stages["a"] == entry(seed=2)
     assert not again + conflicts
 
 
 def test_what_other_stages_make_is_no_conflict_of_those_that_read_it() -> None:
-    """Two tasks, each trained anew by one side, and a stage that reads the folder of both results."""
+    """Two tasks, each trained anew by one side, and a stage that reads the folder of both
+    results."""
 
     def lock(a: str, b: str) -> dict[str, Any]:
         tasks = {
-            name: {"cmd": name, "params": {"p": name + md5}, "outs": [{"path": f"data/{name}", "md5": md5}]}
+            name: {
+                "cmd": name,
+                "params": {"p": name + md5},
+                "outs": [{"path": f"data/{name}", "md5": md5}],
+            }
             for name, md5 in [("a", a), ("b", b)]
         }
         both = {
@@ -106,7 +134,11 @@ def test_the_marks_of_a_conflict_stand_around_its_stage_alone(tmp_path: Path) ->
     assert text.count("<<<<<<<") == 1
     kept = re.sub(r"<<<<<<<.*\n|=======\n(.*\n)*?>>>>>>>.*\n", "", text)
     stages = YAML(typ="safe").load(kept)["stages"]
-    assert stages == {"first": entry(seed=2, out="1"), "second": entry(a="1"), "third": entry(seed=3)}
+    assert stages == {
+        "first": entry(seed=2, out="1"),
+        "second": entry(a="1"),
+        "third": entry(seed=3),
+    }
 
 
 LOCK = """\
@@ -154,15 +186,21 @@ MALFORMED = {
     "an entry that is a list": "schema: '2.0'\nstages:\n  a: []\n",
     "an entry that is a number": "schema: '2.0'\nstages:\n  a: 3\n",
     "no command": LOCK.replace("    cmd: python -m a\n", ""),
-    "deps that are null": LOCK.replace("    - path: a.py\n      md5: ffffffffffffffffffffffffffffffff\n", "", 1),
+    "deps that are null": LOCK.replace(
+        "    - path: a.py\n      md5: ffffffffffffffffffffffffffffffff\n", "", 1
+    ),
     "deps that are a mapping": LOCK.replace("    - path: a.py\n      md5:", "      a.py:"),
     "deps that are texts": LOCK.replace("    - path: a.py\n      md5:", "    - a.py #"),
     "deps without a path": LOCK.replace("    - path: a.py\n      md5", "    - md5"),
     "outs without a path": LOCK.replace("    - path: a.txt\n      md5", "    - md5"),
-    "outs that are null": LOCK.replace("    - path: b.txt\n      md5: ffffffffffffffffffffffffffffffff\n", ""),
+    "outs that are null": LOCK.replace(
+        "    - path: b.txt\n      md5: ffffffffffffffffffffffffffffffff\n", ""
+    ),
     "outs that are numbers": LOCK.replace("    - path: b.txt\n      md5:", "    - 3 #"),
     "a path that is a list": LOCK.replace("path: a.txt", "path: [a.txt]"),
-    "params that are a list": LOCK.replace("      params.yaml:\n        names:\n", "").replace("        - ", "    - "),
+    "params that are a list": LOCK.replace("      params.yaml:\n        names:\n", "").replace(
+        "        - ", "    - "
+    ),
     "a date that is none": LOCK.replace("cmd: python -m a", "cmd: 2026-02-30"),
     "a tag": LOCK.replace("cmd: python -m a", "cmd: !!python/object:x.y {}"),
     "an alias of nothing": LOCK.replace("cmd: python -m a", "cmd: *x"),
@@ -179,7 +217,12 @@ MALFORMED = {
 def test_what_is_no_lock_file_ends_in_a_conflict_with_marks(
     fault: str, side: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    contents = {"base": LOCK, "ours": LOCK.replace("- x", "- w"), "theirs": LOCK.replace("- z", "- q"), side: MALFORMED[fault]}
+    contents = {
+        "base": LOCK,
+        "ours": LOCK.replace("- x", "- w"),
+        "theirs": LOCK.replace("- z", "- q"),
+        side: MALFORMED[fault],
+    }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     if (side, fault) == ("base", "empty"):  # no fault: both added the file
@@ -188,30 +231,48 @@ def test_what_is_no_lock_file_ends_in_a_conflict_with_marks(
         merge_lock.main([str(tmp_path / name) for name in ("base", "ours", "theirs")])
     assert ended.value.code == 1
     left = (tmp_path / "ours").read_bytes()
-    assert [left.count(b"\n" + mark) + left.startswith(mark) > 0 for mark in (b"<<<<<<< ours", b"=======", b">>>>>>> theirs")] == [True] * 3
+    assert [
+        left.count(b"\n" + mark) + left.startswith(mark) > 0
+        for mark in (b"<<<<<<< ours", b"=======", b">>>>>>> theirs")
+    ] == [True] * 3
     [said] = [record.getMessage() for record in caplog.records]
-    assert re.fullmatch(r"dvc\.lock is merged as text, as its stages cannot be: .+\. Settle the conflict and run dvc repro", said)
+    assert re.fullmatch(
+        r"dvc\.lock is merged as text, as its stages cannot be: .+\. Settle the conflict and run "
+        r"dvc repro",
+        said,
+    )
 
 
 def test_a_conflict_that_is_none_as_text_has_marks_too(tmp_path: Path) -> None:
     """Both changed one list, in lines that are far enough from each other for Git."""
-    for name, content in {"base": LOCK, "ours": LOCK.replace("- x", "- w"), "theirs": LOCK.replace("- z", "- q")}.items():
+    for name, content in {
+        "base": LOCK,
+        "ours": LOCK.replace("- x", "- w"),
+        "theirs": LOCK.replace("- z", "- q"),
+    }.items():
         (tmp_path / name).write_text(content)
     with pytest.raises(SystemExit) as ended:
         merge_lock.main([str(tmp_path / name) for name in ("base", "ours", "theirs")])
     assert ended.value.code == 1
-    assert "<<<<<<< ours\n        - w\n        - y\n        - z\n=======\n        - x" in (tmp_path / "ours").read_text()
+    assert (
+        "<<<<<<< ours\n        - w\n        - y\n        - z\n=======\n        - x"
+        in (tmp_path / "ours").read_text()
+    )
 
 
 def lock(a: str, b: str) -> str:
-    """Returns the lock file with other sums of what the stage `a` reads and the stage `b` writes, each of one digit."""
+    """Returns the lock file with other sums of what the stage `a` reads and the stage `b` writes,
+    each of one digit."""
     text = LOCK.replace(f"a.py\n      md5: {'f' * 32}", f"a.py\n      md5: {a * 32}")
     return text.replace(f"b.txt\n      md5: {'f' * 32}", f"b.txt\n      md5: {b * 32}")
 
 
 @pytest.fixture(scope="module", params=[".", "a folder/it's one"])
-def repository(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
-    """A project that is set up, at the top of its repository or in a folder of it; what is returned is the project's folder."""
+def repository(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run: Run
+) -> Path:
+    """A project that is set up, at the top of its repository or in a folder of it; what is returned
+    is the project's folder."""
     top = tmp_path_factory.mktemp("repository")
     project = copy_project(top / request.param, run)
     if request.param != ".":
@@ -228,7 +289,9 @@ def repository(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return project
 
 
-def merge(repository: Path, tmp_path: Path, run: Run, ours: str, theirs: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+def merge(
+    repository: Path, tmp_path: Path, run: Run, ours: str, theirs: str
+) -> tuple[subprocess.CompletedProcess[str], Path]:
     top = Path(run(repository, "git", "rev-parse", "--show-toplevel").stdout.strip())
     project = shutil.copytree(top, tmp_path / "top", symlinks=True) / repository.relative_to(top)
     first = run(project, "git", "branch", "--show-current").stdout.strip()
@@ -255,8 +318,12 @@ def test_git_stops_at_a_conflict(repository: Path, tmp_path: Path, run: Run) -> 
 
 
 @pytest.mark.parametrize("fault", ["no environment", "no package", "no code"])
-@pytest.mark.parametrize("theirs", [lock("b", "f"), lock("f", "b")], ids=["the same line", "other lines"])
-def test_without_the_environment_git_stops_with_marks(fault: str, theirs: str, repository: Path, tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    "theirs", [lock("b", "f"), lock("f", "b")], ids=["the same line", "other lines"]
+)
+def test_without_the_environment_git_stops_with_marks(
+    fault: str, theirs: str, repository: Path, tmp_path: Path, run: Run
+) -> None:
     top = Path(run(repository, "git", "rev-parse", "--show-toplevel").stdout.strip())
     broken = shutil.copytree(top, tmp_path / "broken", symlinks=True) / repository.relative_to(top)
     if fault == "no environment":
@@ -275,7 +342,8 @@ def test_without_the_environment_git_stops_with_marks(fault: str, theirs: str, r
 
 
 def test_a_criss_cross_has_no_marks_in_its_base(repository: Path, tmp_path: Path, run: Run) -> None:
-    """Where two branches have merged each other, Git merges their bases first, with a driver as well."""
+    """Where two branches have merged each other, Git merges their bases first, with a driver as
+    well."""
     done, project = merge(repository, tmp_path, run, lock("a", "f"), lock("b", "f"))
     assert done.returncode == 1
     first = run(project, "git", "branch", "--show-current").stdout.strip()

@@ -18,7 +18,14 @@ from stages.files.writing import sha256_of
 from tests.conftest import Run, committed, copy_project
 
 STAGES_WITHOUT_TENSORFLOW = [
-    *("check", "fetch hourly", "ingest small", "scale_and_window small", "baseline small", "summarize"),
+    *(
+        "check",
+        "fetch hourly",
+        "ingest small",
+        "scale_and_window small",
+        "baseline small",
+        "summarize",
+    ),
     *("fetch verses", "ingest verses", "tokenize_text verses", "baseline verses"),
 ]
 
@@ -57,30 +64,50 @@ def test_new_raw_data_reruns_its_task_alone(project: Path, run: Run) -> None:
 
 
 def test_a_change_of_scores_or_pictures_retrains_nothing(project: Path, run: Run) -> None:
-    for path in ("stages/arrays/metrics.py", "stages/arrays/intervals.py", "stages/files/pictures.py", "stages/evaluate.py"):
+    for path in (
+        "stages/arrays/metrics.py",
+        "stages/arrays/intervals.py",
+        "stages/files/pictures.py",
+        "stages/evaluate.py",
+    ):
         with (project / path).open("a") as file:
             file.write("\n# changed\n")
-    assert not [stage for stage in stages_to_run(project, run) if stage.startswith(("train", "ingest", "fetch", "scale"))]
+    assert not [
+        stage
+        for stage in stages_to_run(project, run)
+        if stage.startswith(("train", "ingest", "fetch", "scale"))
+    ]
 
 
-def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache(project: Path, run: Run) -> None:
+def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache(
+    project: Path, run: Run
+) -> None:
     metrics = (project / "data/metrics/small.json").read_bytes()
     edit(project, "epochs: 2", "epochs: 1")
     run(project, "dvc", "repro", "-q", "evaluate@small", "summarize")
     assert (project / "data/metrics/small.json").read_bytes() != metrics
-    edit(project, "units: 4, segment: 6, dropout: 0.1, epochs: 1", "units: 4, segment: 6, dropout: 0.1, epochs: 2")
+    edit(
+        project,
+        "units: 4, segment: 6, dropout: 0.1, epochs: 1",
+        "units: 4, segment: 6, dropout: 0.1, epochs: 2",
+    )
     output = run(project, "dvc", "repro").stdout
     for stage in ("train@small", "evaluate@small", "predict@small"):
         assert f"Stage '{stage}' is cached" in output or f"Stage '{stage}' didn't change" in output
     assert (project / "data/metrics/small.json").read_bytes() == metrics
 
 
-def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(project: Path, run: Run) -> None:
+def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(
+    project: Path, run: Run
+) -> None:
     text = (project / "params.yaml").read_text()
     edit(project, text[text.index("  own:") : text.index("  verses:\n    kind")], "")
     edit(project, "[small, own]", "[small]")
     run(project, "dvc", "repro", "-q")
-    assert set(json.loads((project / "data/metrics/summary.json").read_text())) == {"small", "verses"}
+    assert set(json.loads((project / "data/metrics/summary.json").read_text())) == {
+        "small",
+        "verses",
+    }
     locked = YAML(typ="safe").load(project / "dvc.lock")["stages"]["summarize"]["deps"][0]
     files = [path for path in project.glob("data/evaluations/[sv]*/*") if path.is_file()]
     assert (locked["path"], locked["nfiles"]) == ("data/evaluations", len(files))
@@ -94,7 +121,9 @@ def test_metrics_have_the_promised_form(finished: Path) -> None:
     assert all(set(entry) == errors for entry in scores["baseline"].values())
     best = min(scores["baseline"], key=lambda name: scores["baseline"][name]["mae"])
     assert scores["best_baseline"] == best
-    assert scores["skill"] == pytest.approx(1 - scores["model"]["mae"] / scores["baseline"][best]["mae"], abs=1e-3)
+    assert scores["skill"] == pytest.approx(
+        1 - scores["model"]["mae"] / scores["baseline"][best]["mae"], abs=1e-3
+    )
 
 
 def test_times_are_recorded_outside_of_the_lock(finished: Path) -> None:
@@ -104,38 +133,85 @@ def test_times_are_recorded_outside_of_the_lock(finished: Path) -> None:
 
 def test_generated_data_stays_out_of_git(finished: Path, run: Run) -> None:
     tracked = run(finished, "git", "ls-files", "data").stdout.split()
-    assert all(path.startswith(("data/metrics/", "data/plots/", "data/raw/")) or path == "data/checked.txt" for path in tracked)
-    assert not [path for path in tracked if path.startswith("data/raw/") and not path.endswith((".dvc", ".gitignore"))]
+    assert all(
+        path.startswith(("data/metrics/", "data/plots/", "data/raw/")) or path == "data/checked.txt"
+        for path in tracked
+    )
+    assert not [
+        path
+        for path in tracked
+        if path.startswith("data/raw/") and not path.endswith((".dvc", ".gitignore"))
+    ]
 
 
 def test_the_forecast_follows_the_last_row(finished: Path) -> None:
     forecast = pd.read_csv(finished / "data/predictions/small/forecast.csv", parse_dates=["time"])
-    assert list(forecast.columns) == ["time", "series", "target", "mean", "lower_80", "upper_80", "lower_95", "upper_95"]
+    assert list(forecast.columns) == [
+        "time",
+        "series",
+        "target",
+        "mean",
+        "lower_80",
+        "upper_80",
+        "lower_95",
+        "upper_95",
+    ]
     last = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])["time"].iloc[-1]
     assert list(forecast["time"]) == list(pd.date_range(last, periods=7, freq="h")[1:])
     ordered = forecast[["lower_95", "lower_80", "mean", "upper_80", "upper_95"]].to_numpy()
     assert (np.diff(ordered, axis=1) >= 0).all()
 
 
-def test_predicting_from_newer_rows_needs_no_training(finished: Path, tmp_path: Path, run: Run) -> None:
+def test_predicting_from_newer_rows_needs_no_training(
+    finished: Path, tmp_path: Path, run: Run
+) -> None:
     model = (finished / "data/models/small/model.keras").read_bytes()
     raw = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])
     same, later = tmp_path / "same.csv", tmp_path / "later.csv"
     raw.tail(40).to_csv(same, index=False)
-    new = pd.DataFrame({"time": pd.date_range(raw["time"].iloc[-1], periods=4, freq="h")[1:], "y": [20.0, 21.0, 22.0]})
+    new = pd.DataFrame(
+        {
+            "time": pd.date_range(raw["time"].iloc[-1], periods=4, freq="h")[1:],
+            "y": [20.0, 21.0, 22.0],
+        }
+    )
     new.to_csv(later, index=False)
     for source in (same, later):
-        run(finished, "python", "-m", "stages.predict", "small", "--input", str(source), "--output", str(source.with_suffix(".out")))
-    pd.testing.assert_frame_equal(pd.read_csv(same.with_suffix(".out")), pd.read_csv(finished / "data/predictions/small/forecast.csv"))
-    # Three new rows alone are shorter than the lookback: the rows before them come from the table of training.
-    assert pd.read_csv(later.with_suffix(".out"), parse_dates=["time"])["time"].iloc[0] == new["time"].iloc[-1] + pd.Timedelta("1h")
+        run(
+            finished,
+            "python",
+            "-m",
+            "stages.predict",
+            "small",
+            "--input",
+            str(source),
+            "--output",
+            str(source.with_suffix(".out")),
+        )
+    pd.testing.assert_frame_equal(
+        pd.read_csv(same.with_suffix(".out")),
+        pd.read_csv(finished / "data/predictions/small/forecast.csv"),
+    )
+    # Three new rows alone are shorter than the lookback: the rows before them come from the table
+    # of training.
+    assert pd.read_csv(later.with_suffix(".out"), parse_dates=["time"])["time"].iloc[0] == new[
+        "time"
+    ].iloc[-1] + pd.Timedelta("1h")
     assert (finished / "data/models/small/model.keras").read_bytes() == model
 
 
-def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(project: Path, run: Run) -> None:
+def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(
+    project: Path, run: Run
+) -> None:
     edit(project, "cell: gru", "cell: lstm")
     output = run(project, "dvc", "repro").stdout
-    assert set(re.findall(r"Running stage '([^']+)'", output)) == {"check", "train@small", "evaluate@small", "predict@small", "summarize"}
+    assert set(re.findall(r"Running stage '([^']+)'", output)) == {
+        "check",
+        "train@small",
+        "evaluate@small",
+        "predict@small",
+        "summarize",
+    }
     changed = run(project, "dvc", "params", "diff").stdout
     assert re.search(r"tasks\.small\.train\.cell\s+gru\s+lstm", changed)
     metrics = run(project, "dvc", "metrics", "diff").stdout
@@ -161,7 +237,9 @@ def test_a_queued_sweep_runs_two_experiments(project: Path, run: Run) -> None:
     assert status.count("Success") == 2, status
     shown = json.loads(run(project, "dvc", "exp", "show", "--json").stdout)
     cells = {
-        experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["tasks"]["small"]["train"]["cell"]
+        experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["tasks"]["small"]["train"][
+            "cell"
+        ]
         for commit in shown
         for experiment in commit["experiments"] or []
     }
@@ -169,20 +247,35 @@ def test_a_queued_sweep_runs_two_experiments(project: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", STAGES_WITHOUT_TENSORFLOW)
-def test_a_stage_that_needs_no_tensorflow_runs_without_it(command: str, project: Path, tmp_path: Path, run: Run) -> None:
+def test_a_stage_that_needs_no_tensorflow_runs_without_it(
+    command: str, project: Path, tmp_path: Path, run: Run
+) -> None:
     for name in ("tensorflow", "keras"):
         (tmp_path / "poison" / name).mkdir(parents=True)
-        (tmp_path / "poison" / name / "__init__.py").write_text("raise ImportError('this stage must not import it')")
+        (tmp_path / "poison" / name / "__init__.py").write_text(
+            "raise ImportError('this stage must not import it')"
+        )
     stage, *task = command.split()
     run(project, "python", "-m", f"stages.{stage}", *task, PYTHONPATH=str(tmp_path / "poison"))
 
 
-def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(project: Path, run: Run, environment: dict[str, str]) -> None:
-    metrics, lock = (project / "data/metrics/small.json").read_bytes(), (project / "dvc.lock").read_bytes()
+def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(
+    project: Path, run: Run, environment: dict[str, str]
+) -> None:
+    metrics, lock = (
+        (project / "data/metrics/small.json").read_bytes(),
+        (project / "dvc.lock").read_bytes(),
+    )
     edit(project, "epochs: 2", "checkpoint_seconds: 0, patience: 100000, epochs: 100000")
     shutil.rmtree(project / "data/checkpoints/small")  # of the run that this is a copy of
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    training = subprocess.Popen(["dvc", "repro", "train@small"], cwd=project, env=environment, start_new_session=True, **quiet)
+    training = subprocess.Popen(
+        ["dvc", "repro", "train@small"],
+        cwd=project,
+        env=environment,
+        start_new_session=True,
+        **quiet,
+    )
     while not list(project.glob("data/checkpoints/small/*/member_1/*.json")):
         assert training.poll() is None
         time.sleep(0.1)
@@ -195,11 +288,17 @@ def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(pro
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): sha256_of(path)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("stage", ["fetch hourly", "ingest small", "scale_and_window small"])
-def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(stage: str, project: Path, run: Run) -> None:
+def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(
+    stage: str, project: Path, run: Run
+) -> None:
     before = digests(project / "data")
     # No file may grow beyond a kibibyte: what a full disk does to a write, without filling one.
     done = run(project, "bash", "-c", f"ulimit -f 1; exec python -m stages.{stage}", ok=False)
@@ -211,12 +310,26 @@ def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(stage: 
 @pytest.mark.published
 def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
     params = YAML(typ="safe").load(committed("params.yaml"))
-    only = {"tasks": {"sum_of_two": params["tasks"]["sum_of_two"]}, "scale_and_window": ["sum_of_two"], "tokenize_text": []}
+    only = {
+        "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]},
+        "scale_and_window": ["sum_of_two"],
+        "tokenize_text": [],
+    }
     project = copy_project(tmp_path / "project", run, json.dumps({**params, **only}))
     run(project, "dvc", "repro", "-q", "predict@sum_of_two")
     newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"
     newer.write_text("x\n5\n6\n")
-    run(project, "python", "-m", "stages.predict", "sum_of_two", "--input", str(newer), "--output", str(out))
+    run(
+        project,
+        "python",
+        "-m",
+        "stages.predict",
+        "sum_of_two",
+        "--input",
+        str(newer),
+        "--output",
+        str(out),
+    )
     assert pd.read_csv(out)["mean"].iloc[0] == pytest.approx(11, abs=0.5)
     windows = json.loads((project / "data/examples/sum_of_two/about.json").read_text())["windows"]
     assert windows["train"] == 5

@@ -1,7 +1,9 @@
-"""What the README shows is real: its commands exist, its outputs are those of the committed run, its links lead somewhere.
+"""What the README shows is real: its commands exist, its outputs are those of the committed run,
+its links lead somewhere.
 
-Pages are held to what is committed, not to what somebody's run, or edit of params.yaml, has just made of it. Whoever commits results of
-their own has other numbers than these pages: so these tests are marked `published`, and `.ci/run` asks for them, not `make test`.
+Pages are held to what is committed, not to what somebody's run, or edit of params.yaml, has just
+made of it. Whoever commits results of their own has other numbers than these pages: so these tests
+are marked `published`, and `.ci/run` asks for them, not `make test`.
 """
 
 import json
@@ -67,7 +69,9 @@ def test_the_speeds_of_the_recurrent_layers_are_the_committed_ones() -> None:
     page = committed("benchmarks/README.md")
     names = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
     for case in json.loads(committed("benchmarks/recurrent_speed.json"))["cases"]:
-        train, predict, single = (case["milliseconds"][kind] for kind in ("train", "predict", "single"))
+        train, predict, single = (
+            case["milliseconds"][kind] for kind in ("train", "predict", "single")
+        )
         shown = [
             *(f"{train[library]:.1f}" for library in ("keras", "reprise", "pytorch")),
             *(f"{train[library] / train['reprise']:.2f}" for library in ("keras", "pytorch")),
@@ -93,19 +97,31 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_results_that_are_shown_are_committed(page: Path) -> None:
     for target in links(committed(page.relative_to(ROOT).as_posix())):
         if target.startswith("data/"):
-            assert subprocess.run(["git", "cat-file", "-e", f"HEAD:./{target}"], cwd=page.parent).returncode == 0, target
+            assert (
+                subprocess.run(
+                    ["git", "cat-file", "-e", f"HEAD:./{target}"], cwd=page.parent
+                ).returncode
+                == 0
+            ), target
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README))))
 def test_every_make_target_exists(target: str) -> None:
-    assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            ["make", "-n", target], cwd=ROOT, capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_make_test_is_about_the_code_and_ci_about_the_projects_state_as_well() -> None:
     asked = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True).stdout
     assert "pytest" in asked
     assert "tools.check" not in asked
-    assert {"make check", "make test", "make test-pages"} <= set((ROOT / ".ci/run").read_text().splitlines())
+    assert {"make check", "make test", "make test-pages"} <= set(
+        (ROOT / ".ci/run").read_text().splitlines()
+    )
 
 
 @pytest.mark.slow
@@ -119,9 +135,24 @@ def test_the_tests_stay_green_after_a_run_and_a_task_of_ones_own(tmp_path: Path,
         scores = json.loads((folder / "data/metrics/summary.json").read_text())
         (folder / "data/metrics/summary.json").write_text(json.dumps({"mine": scores.popitem()[1]}))
         params = YAML(typ="safe").load(folder / "params.yaml")
-        params = {**params, "seed": 8, "tasks": {"mine": params["tasks"].popitem()[1]}, "scale_and_window": ["mine"], "tokenize_text": []}
+        params = {
+            **params,
+            "seed": 8,
+            "tasks": {"mine": params["tasks"].popitem()[1]},
+            "scale_and_window": ["mine"],
+            "tokenize_text": [],
+        }
         (folder / "params.yaml").write_text(json.dumps(params))
-    run(clone, "python", "-m", "pytest", "tests/test_readme.py", "tests/test_graph.py", "-m", "not slow")
+    run(
+        clone,
+        "python",
+        "-m",
+        "pytest",
+        "tests/test_readme.py",
+        "tests/test_graph.py",
+        "-m",
+        "not slow",
+    )
 
 
 @pytest.mark.published
@@ -140,11 +171,19 @@ def test_every_test_that_proves_a_promise_exists(run: Run) -> None:
         paths, _, name = command.partition(" -k ")
         assert all((ROOT / path).exists() for path in paths.split()), command
         if name:
-            assert "::" in run(ROOT, *("python", "-m", "pytest", "--collect-only"), *paths.split(), "-k", name).stdout, command
+            assert (
+                "::"
+                in run(
+                    ROOT, *("python", "-m", "pytest", "--collect-only"), *paths.split(), "-k", name
+                ).stdout
+            ), command
 
 
 def test_every_tool_that_is_named_exists() -> None:
-    for module in re.findall(r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)", README + (ROOT / "SHARING.md").read_text()):
+    for module in re.findall(
+        r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)",
+        README + (ROOT / "SHARING.md").read_text(),
+    ):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
@@ -154,8 +193,12 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     days = np.arange(400)
-    pd.DataFrame({"day": pd.date_range("2023-01-01", periods=400), "sold": 20 + days % 7}).to_csv("data/raw/shop.csv", index=False)
-    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task)
+    pd.DataFrame({"day": pd.date_range("2023-01-01", periods=400), "sold": 20 + days % 7}).to_csv(
+        "data/raw/shop.csv", index=False
+    )
+    Path("params.yaml").write_text(
+        "seed: 1\nsources: {}\nscale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task
+    )
     check.main([])
     for stage in (ingest, scale_and_window, baseline):
         stage.main(["shop"])
@@ -167,8 +210,12 @@ def test_the_example_of_own_texts_works(tmp_path: Path, monkeypatch: pytest.Monk
     task = block_after("own texts")
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
-    Path("data/raw/letters.txt").write_text("Dear reader , this is a letter .\nYours , the writer\n" * 60)
-    Path("params.yaml").write_text("seed: 1\nsources: {}\nscale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task)
+    Path("data/raw/letters.txt").write_text(
+        "Dear reader , this is a letter .\nYours , the writer\n" * 60
+    )
+    Path("params.yaml").write_text(
+        "seed: 1\nsources: {}\nscale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task
+    )
     check.main([])
     for stage in (ingest, tokenize_text, baseline):
         stage.main(["letters"])

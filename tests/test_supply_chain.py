@@ -1,4 +1,5 @@
-"""Nothing that comes from elsewhere is run, unpickled or written where it likes, and every package is pinned."""
+"""Nothing that comes from elsewhere is run, unpickled or written where it likes, and every package
+is pinned."""
 
 import ast
 import io
@@ -27,20 +28,48 @@ def test_no_code_unpickles_or_runs_what_it_reads() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
-                assert not {name.split(".")[0] for name in names} & {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}, path
+                assert not {name.split(".")[0] for name in names} & {
+                    "pickle",
+                    "joblib",
+                    "dill",
+                    "cloudpickle",
+                    "shelve",
+                    "marshal",
+                }, path
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if called == "extract" and getattr(getattr(node.func, "value", None), "attr", "") == "str":
+                if (
+                    called == "extract"
+                    and getattr(getattr(node.func, "value", None), "attr", "") == "str"
+                ):
                     continue  # of texts by a pattern, in pandas
-                assert called not in {"eval", "exec", "extractall", "extract", "unsafe_load", "enable_unsafe_deserialization"}, path
-                wrong = {("allow_pickle", True), ("safe_mode", False), ("shell", True)} if path.parent.name != "tools" else set()
-                assert not {(word.arg, getattr(word.value, "value", None)) for word in node.keywords} & wrong, path
+                assert called not in {
+                    "eval",
+                    "exec",
+                    "extractall",
+                    "extract",
+                    "unsafe_load",
+                    "enable_unsafe_deserialization",
+                }, path
+                wrong = (
+                    {("allow_pickle", True), ("safe_mode", False), ("shell", True)}
+                    if path.parent.name != "tools"
+                    else set()
+                )
+                assert (
+                    not {(word.arg, getattr(word.value, "value", None)) for word in node.keywords}
+                    & wrong
+                ), path
 
 
 def test_a_model_that_brings_code_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input((2,))
-    models.write(tmp_path / "model.keras", keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)))
-    with pytest.raises(InputError, match=r"expected a Keras model .* received one that is refused: .*Lambda") as error:
+    models.write(
+        tmp_path / "model.keras", keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs))
+    )
+    with pytest.raises(
+        InputError, match=r"expected a Keras model .* received one that is refused: .*Lambda"
+    ) as error:
         models.read(tmp_path / "model.keras")
     assert "safe_mode" not in str(error.value)
 
@@ -48,7 +77,9 @@ def test_a_model_that_brings_code_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"PK\x03\x04", b"PK\x05\x06" + bytes(18)])
 def test_a_model_that_is_none_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.keras: expected a Keras model .*`dvc repro` makes it again") as error:
+    with pytest.raises(
+        InputError, match=r"model\.keras: expected a Keras model .*`dvc repro` makes it again"
+    ) as error:
         models.read(tmp_path / "model.keras")
     assert len(str(error.value).splitlines()) == 1
 
@@ -60,11 +91,18 @@ def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
         examples.read(tmp_path)
 
 
-ELSEWHERE = [("../../x.txt", None), ("/x.txt", None), ("x.txt", "/etc/passwd"), ("x.txt", "../secret")]
+ELSEWHERE = [
+    ("../../x.txt", None),
+    ("/x.txt", None),
+    ("x.txt", "/etc/passwd"),
+    ("x.txt", "../secret"),
+]
 
 
 @pytest.mark.parametrize(("name", "link"), ELSEWHERE)
-def test_an_archive_cannot_write_or_read_elsewhere(name: str, link: str | None, tmp_path: Path) -> None:
+def test_an_archive_cannot_write_or_read_elsewhere(
+    name: str, link: str | None, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "in").mkdir()
     with tarfile.open(tmp_path / "in/data.tgz", "w:gz") as opened:
@@ -88,7 +126,9 @@ def test_an_archive_cannot_write_or_read_elsewhere(name: str, link: str | None, 
 
 
 def test_every_package_is_pinned_with_sums_and_no_host_is_named() -> None:
-    pins = re.findall(r"^([a-z0-9._-]+)==\S+.*\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n?)+)", LOCK, re.MULTILINE)
+    pins = re.findall(
+        r"^([a-z0-9._-]+)==\S+.*\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n?)+)", LOCK, re.MULTILINE
+    )
     assert len(pins) == len(re.findall(r"^[a-z]", LOCK, re.MULTILINE)) > 100
     assert "://" not in LOCK
     assert not re.search(r"^--(index|extra|find|trusted)", LOCK, re.MULTILINE)
@@ -96,14 +136,21 @@ def test_every_package_is_pinned_with_sums_and_no_host_is_named() -> None:
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, dict[str, str]]]:
-    """A database of holes on loopback, as osv.dev answers; the dictionary holds what it knows: package -> hole."""
+    """A database of holes on loopback, as osv.dev answers; the dictionary holds what it knows:
+    package -> hole."""
     known: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
             names = [query["package"]["name"] for query in asked]
-            content = json.dumps({"results": [{"vulns": [{"id": known[name]}]} if name in known else {} for name in names]}).encode()
+            content = json.dumps(
+                {
+                    "results": [
+                        {"vulns": [{"id": known[name]}]} if name in known else {} for name in names
+                    ]
+                }
+            ).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -120,7 +167,10 @@ def service() -> Iterator[tuple[str, dict[str, str]]]:
 
 def test_known_holes_are_named(service: tuple[str, dict[str, str]], run: Run) -> None:
     address, known = service
-    assert "packages, no known hole" in run(ROOT, "python", "-m", "tools.audit", "--service", address).stderr
+    assert (
+        "packages, no known hole"
+        in run(ROOT, "python", "-m", "tools.audit", "--service", address).stderr
+    )
     known["numpy"] = "PYSEC-0000-1"
     done = run(ROOT, "python", "-m", "tools.audit", "--service", address, ok=False)
     assert done.returncode == 1

@@ -1,4 +1,5 @@
-"""The recipes of SHARING.md, run as they stand there: two clones, a bare Git repository, and remotes of each sort."""
+"""The recipes of SHARING.md, run as they stand there: two clones, a bare Git repository, and
+remotes of each sort."""
 
 import json
 import os
@@ -18,17 +19,29 @@ from tests.conftest import ROOT, SET_UP, Run
 from tests.test_pipeline import edit
 from tools.check import faults
 
-RECIPES = dict(re.findall(r"<!-- run: (.+?) -->\n```sh\n(.*?)```", (ROOT / "SHARING.md").read_text(), re.DOTALL))
+RECIPES = dict(
+    re.findall(
+        r"<!-- run: (.+?) -->\n```sh\n(.*?)```", (ROOT / "SHARING.md").read_text(), re.DOTALL
+    )
+)
 Do = Callable[..., str]
 
 
 @pytest.fixture
 def do(tmp_path: Path, run: Run) -> Do:
-    """Runs a recipe in somebody's clone, with the page's addresses replaced by those of the test. Returns what it printed."""
-    replaced = {"/srv/": f"{tmp_path}/srv/", "git@example.org:ann/project.git": str(tmp_path / "project.git")}
+    """Runs a recipe in somebody's clone, with the page's addresses replaced by those of the test.
+    Returns what it printed."""
+    replaced = {
+        "/srv/": f"{tmp_path}/srv/",
+        "git@example.org:ann/project.git": str(tmp_path / "project.git"),
+    }
     replaced["make setup"] = SET_UP
     (tmp_path / "home").mkdir()
-    person = {f"GIT_{who}_{what}": "ann@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    person = {
+        f"GIT_{who}_{what}": "ann@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
 
     def do(name: str, folder: Path, **more: str) -> str:
         text = RECIPES[name]
@@ -79,7 +92,11 @@ def test_the_story_of_a_team(ann: Path, tmp_path: Path, do: Do, run: Run) -> Non
     (tmp_path / "home/newer.csv").write_text(numbers(3))
     said = do("new data", ann)
     assert {stage.split("@")[-1] for stage in stages_run(said)} == {"own", "summarize"}
-    assert {line.split()[1].split(".")[0] for line in said.splitlines() if line.startswith("data/metrics/summary.json")} == {"own"}
+    assert {
+        line.split()[1].split(".")[0]
+        for line in said.splitlines()
+        if line.startswith("data/metrics/summary.json")
+    } == {"own"}
     do("take over", bob)
     assert (bob / "data/raw/own.csv").read_text() == numbers(3)
     assert summary(bob) == summary(ann) != before
@@ -114,7 +131,17 @@ def test_the_story_of_a_team(ann: Path, tmp_path: Path, do: Do, run: Run) -> Non
     run(ann, "git", "push", "-q")
     edit(bob, "lstm, units: 4", "lstm, units: 5")
     run(bob, "dvc", "repro", "-q")
-    run(bob, "git", "-c", "user.name=bob", "-c", "user.email=bob@example.org", "commit", "-qam", "verses")
+    run(
+        bob,
+        "git",
+        "-c",
+        "user.name=bob",
+        "-c",
+        "user.email=bob@example.org",
+        "commit",
+        "-qam",
+        "verses",
+    )
     said = do("merge", bob)
     assert "both sides changed what check, summarize are made of: run dvc repro" in said
     assert stages_run(said) <= {"check", "summarize"}
@@ -131,7 +158,10 @@ def test_only_what_one_task_needs(ann: Path, tmp_path: Path, do: Do, run: Run) -
     do("remote", ann)
     run(tmp_path, "git", "clone", "-q", "project.git", "carol")
     do("part", tmp_path / "carol")
-    found = {path.relative_to(tmp_path / "carol").as_posix() for path in (tmp_path / "carol/data").glob("*/*")}
+    found = {
+        path.relative_to(tmp_path / "carol").as_posix()
+        for path in (tmp_path / "carol/data").glob("*/*")
+    }
     assert {"data/models/small", "data/predictions/small", "data/raw/hourly.csv"} <= found
     assert not found & {"data/models/own", "data/models/verses", "data/raw/own.csv"}
     assert not list(faults(tmp_path / "carol"))
@@ -152,16 +182,32 @@ def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: 
         (person / f"data/raw/{name}.csv").write_text(numbers(5))
         run(person, "dvc", "add", "-q", f"data/raw/{name}.csv")
         (person / "params.yaml").write_text(added(before, name))
-        assert stages_run(run(person, "dvc", "repro").stdout) >= {"check", f"train@{name}", "summarize"}
+        assert stages_run(run(person, "dvc", "repro").stdout) >= {
+            "check",
+            f"train@{name}",
+            "summarize",
+        }
         run(person, "git", "add", "-A")
-        run(person, "git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", name)
+        run(
+            person,
+            "git",
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.org",
+            "commit",
+            "-qm",
+            name,
+        )
         run(person, "dvc", "push", "-q")
     run(ann, "git", "push", "-q")
 
     # Git cannot know how the two lists in params.yaml go together; all else merges by itself.
     done = run(bob, "git", "pull", "-q", "--no-rebase", ok=False)
     assert "check, summarize" in done.stderr
-    assert run(bob, "git", "diff", "--name-only", "--diff-filter=U").stdout.split() == ["params.yaml"]
+    assert run(bob, "git", "diff", "--name-only", "--diff-filter=U").stdout.split() == [
+        "params.yaml"
+    ]
     (bob / "params.yaml").write_text(added(added(before, "first"), "second"))
     run(bob, "dvc", "pull", "-q", "--allow-missing", "--run-cache")
     assert stages_run(run(bob, "dvc", "repro").stdout) <= {"check", "summarize"}
@@ -223,7 +269,9 @@ def test_cleaning_up_keeps_what_branches_and_experiments_use(ann: Path, do: Do, 
     assert "up to date" in run(ann, "dvc", "status").stdout
 
 
-def test_a_damaged_object_in_the_remote_is_found_and_named(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
+def test_a_damaged_object_in_the_remote_is_found_and_named(
+    ann: Path, tmp_path: Path, do: Do, run: Run
+) -> None:
     do("remote", ann)
     md5 = re.findall(r"md5: (\w{32})", (ann / "data/raw/own.csv.dvc").read_text())[0]
     stored = tmp_path / f"srv/reprise/files/md5/{md5[:2]}/{md5[2:]}"
@@ -235,7 +283,8 @@ def test_a_damaged_object_in_the_remote_is_found_and_named(ann: Path, tmp_path: 
     assert done.returncode != 0
     assert "own.csv" in done.stderr
     assert not (bob / "data/raw/own.csv").exists()
-    # DVC removed it from the remote; everything else arrived. After a second push a second pull completes.
+    # DVC removed it from the remote; everything else arrived. After a second push a second pull
+    # completes.
     assert not stored.exists()
     assert (bob / "data/models/small").exists()
     run(ann, "dvc", "push", "-q")
@@ -243,10 +292,18 @@ def test_a_damaged_object_in_the_remote_is_found_and_named(ann: Path, tmp_path: 
     assert "up to date" in run(bob, "dvc", "status").stdout
 
 
-def test_an_interrupted_push_completes_the_second_time(ann: Path, tmp_path: Path, do: Do, run: Run, environment: dict[str, str]) -> None:
+def test_an_interrupted_push_completes_the_second_time(
+    ann: Path, tmp_path: Path, do: Do, run: Run, environment: dict[str, str]
+) -> None:
     remote = tmp_path / "srv/reprise"
     run(ann, "dvc", "remote", "add", "--default", "team", str(remote))
-    with subprocess.Popen(["dvc", "push"], cwd=ann, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as push:
+    with subprocess.Popen(
+        ["dvc", "push"],
+        cwd=ann,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as push:
         while push.poll() is None and not list(remote.glob("files/md5/*/*")):
             time.sleep(0.001)
         push.kill()
@@ -280,21 +337,29 @@ def ssh(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     folder = tmp_path / "ssh"
     folder.mkdir(mode=0o700)
     for name in ("host", "ann"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
+        )
     port = free_port()
     (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/ann.pub\n"
-        "PasswordAuthentication no\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile "
+        f"{folder}/ann.pub\n"
+        "PasswordAuthentication no\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp "
+        "internal-sftp\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd separates its privileges there
-    with subprocess.Popen([server, "-D", "-e", "-f", folder / "config"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [server, "-D", "-e", "-f", folder / "config"], stderr=subprocess.DEVNULL
+    ) as process:
         wait_for(port)
         yield port, folder / "ann"
         process.terminate()
 
 
-def test_a_remote_behind_ssh(ann: Path, tmp_path: Path, do: Do, run: Run, ssh: tuple[int, Path], environment: dict[str, str]) -> None:
+def test_a_remote_behind_ssh(
+    ann: Path, tmp_path: Path, do: Do, run: Run, ssh: tuple[int, Path], environment: dict[str, str]
+) -> None:
     port, key = ssh
     user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
     address = {"ann@data.example.org:22": f"{user}@127.0.0.1:{port}", "~/.ssh/id_ed25519": str(key)}
@@ -306,16 +371,26 @@ def test_a_remote_behind_ssh(ann: Path, tmp_path: Path, do: Do, run: Run, ssh: t
 def test_a_remote_that_speaks_s3(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     port = free_port()
     with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as server:
         wait_for(port)
         import boto3
 
-        keys = {"aws_access_key_id": "KEY", "aws_secret_access_key": "SECRET", "region_name": "us-east-1"}
-        boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **keys).create_bucket(Bucket="bucket")
+        keys = {
+            "aws_access_key_id": "KEY",
+            "aws_secret_access_key": "SECRET",
+            "region_name": "us-east-1",
+        }
+        boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **keys).create_bucket(
+            Bucket="bucket"
+        )
         do("s3", ann, **{"https://s3.example.org": f"http://127.0.0.1:{port}"})
         assert "SECRET" not in (ann / ".dvc/config").read_text()
-        arrives(ann, tmp_path, run, "team-s3", {"access_key_id": "KEY", "secret_access_key": "SECRET"})
+        arrives(
+            ann, tmp_path, run, "team-s3", {"access_key_id": "KEY", "secret_access_key": "SECRET"}
+        )
         server.terminate()
 
 

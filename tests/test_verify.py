@@ -28,7 +28,11 @@ def test_a_committed_run_is_reproduced_from_scratch(project: Path, run: Run) -> 
     assert table[0].split() == ["run", "output", "compared", "with", "dvc.lock"]
     rows = [line.split() for line in table[1:]]
     assert {row[2] for row in rows} == {"same"}
-    assert {(row[0], row[1]) for row in rows} >= {("1", "data/models/own"), ("2", "data/models/own"), ("2", "data/predictions/own")}
+    assert {(row[0], row[1]) for row in rows} >= {
+        ("1", "data/models/own"),
+        ("2", "data/models/own"),
+        ("2", "data/predictions/own"),
+    }
     assert not [row for row in rows if "small" in row[1]]
 
 
@@ -52,7 +56,9 @@ def test_a_task_that_is_not_there_is_one_clear_error(project: Path, run: Run) ->
 
 
 @pytest.mark.parametrize("folder", [".", "a folder/project"])
-def test_a_clone_holds_the_last_commit_and_the_raw_data(folder: str, tmp_path: Path, run: Run) -> None:
+def test_a_clone_holds_the_last_commit_and_the_raw_data(
+    folder: str, tmp_path: Path, run: Run
+) -> None:
     project = copy_project(tmp_path / "repository" / folder, run)
     if folder != ".":
         shutil.rmtree(project / ".git")
@@ -66,13 +72,30 @@ def test_a_clone_holds_the_last_commit_and_the_raw_data(folder: str, tmp_path: P
     assert not (clone / "notes.txt").exists()
 
 
-def test_without_a_repository_or_a_lock_file_there_is_one_clear_error(tmp_path: Path, run: Run) -> None:
-    for content in (None, "schema: '2.0'\nstages: [a]\n", "schema: '2.0'\nstages:\n  train@x:\n    cmd: x\n"):
+def test_without_a_repository_or_a_lock_file_there_is_one_clear_error(
+    tmp_path: Path, run: Run
+) -> None:
+    for content in (
+        None,
+        "schema: '2.0'\nstages: [a]\n",
+        "schema: '2.0'\nstages:\n  train@x:\n    cmd: x\n",
+    ):
         if content is not None:
             (tmp_path / "dvc.lock").write_text(content)
-        done = run(tmp_path, sys.executable, "-m", "tools.verify", "--task", "x", ok=False, PYTHONPATH=str(ROOT))
+        done = run(
+            tmp_path,
+            sys.executable,
+            "-m",
+            "tools.verify",
+            "--task",
+            "x",
+            ok=False,
+            PYTHONPATH=str(ROOT),
+        )
         assert done.returncode == 1
-        assert re.fullmatch(r"error: [^\n]*(dvc\.lock|not a git repository)[^\n]*\n", done.stderr), done.stderr
+        assert re.fullmatch(
+            r"error: [^\n]*(dvc\.lock|not a git repository)[^\n]*\n", done.stderr
+        ), done.stderr
 
 
 def test_what_differs_is_named(tmp_path: Path) -> None:
@@ -102,5 +125,8 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
         "n.npy: int64 (2,) and int64 (3,)",
         "scores.json: mae 1 and 1.01, within the tolerance of 0.05",
     ]
-    assert found[4:6] == ["scores.json: of.rmse 2 and 3, beyond the tolerance of 0.05", "scores.json: best 'ridge' and 'drift'"]
+    assert found[4:6] == [
+        "scores.json: of.rmse 2 and 3, beyond the tolerance of 0.05",
+        "scores.json: best 'ridge' and 'drift'",
+    ]
     assert found[6:] == ["table.csv: first in line 3 of 3", "x.npy: 1 of 3 values, by 0.5 at most"]

@@ -1,4 +1,5 @@
-"""Asks the database of known holes, osv.dev, about every package of `requirements.lock`. Exit code 1 if it knows one.
+"""Asks the database of known holes, osv.dev, about every package of `requirements.lock`. Exit code
+1 if it knows one.
 
 Without a network it says so and ends with 0: what cannot be asked is no fault of the packages.
 """
@@ -22,9 +23,18 @@ def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__, task=False)
     parser.add_argument("--service", default=SERVICE, help="the address that is asked")
     service = parser.parse_args(arguments).service
-    packages = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", Path("requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in packages]
-    request = urllib.request.Request(service, json.dumps({"queries": queries}).encode(), {"Content-Type": "application/json"})
+    packages = re.findall(
+        r"^([A-Za-z0-9._-]+)==([^ ;\\]+)",
+        Path("requirements.lock").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    queries = [
+        {"package": {"name": name, "ecosystem": "PyPI"}, "version": version}
+        for name, version in packages
+    ]
+    request = urllib.request.Request(
+        service, json.dumps({"queries": queries}).encode(), {"Content-Type": "application/json"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             results = json.load(answer)["results"]

@@ -1,4 +1,5 @@
-"""Clones of the project's last commit in other folders: no cache, no results, nothing but what Git and the raw data hold."""
+"""Clones of the project's last commit in other folders: no cache, no results, nothing but what Git
+and the raw data hold."""
 
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ __all__ = ["clone", "lock_of", "outs"]
 
 
 def clone(root: Path, target: Path) -> Path:
-    """Clones HEAD of the repository of the project at `root` to `target`. Raw files that were added by hand are copied from `root`.
+    """Clones HEAD of the repository of the project at `root` to `target`. Raw files that were added
+    by hand are copied from `root`.
 
     Returns the project's folder there, which need not be the repository's top.
     """
@@ -22,7 +24,9 @@ def clone(root: Path, target: Path) -> Path:
     for path in filter(None, _git(root, "ls-files", "-z", "*.dvc").split("\0")):
         raw = path.removesuffix(".dvc")
         if not (root / raw).exists():
-            raise InputError(f"expected the raw data {raw}, found none: run dvc pull or dvc checkout {raw}")
+            raise InputError(
+                f"expected the raw data {raw}, found none: run dvc pull or dvc checkout {raw}"
+            )
         (shutil.copytree if (root / raw).is_dir() else shutil.copy2)(root / raw, project / raw)
     return project
 
@@ -34,7 +38,11 @@ def lock_of(root: Path) -> dict[str, Any]:
 
 def outs(root: Path) -> dict[str, str]:
     """Returns the sum of every output that `dvc.lock` names."""
-    return {out["path"]: out.get("md5", "") for stage in lock_of(root).values() for out in stage.get("outs", [])}
+    return {
+        out["path"]: out.get("md5", "")
+        for stage in lock_of(root).values()
+        for out in stage.get("outs", [])
+    }
 
 
 def _git(root: Path, *arguments: str) -> str:

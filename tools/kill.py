@@ -1,11 +1,12 @@
-"""Kills the pipeline at random moments, lets it go on, and compares what it ends with with the committed `dvc.lock`.
+"""Kills the pipeline at random moments, lets it go on, and compares what it ends with with the
+committed `dvc.lock`.
 
 python -m tools.kill --times 100 --seed 1     # all tasks
 python -m tools.kill predict@next_word        # up to one stage
 
-A run starts in a fresh clone, without a cache. It is killed (SIGKILL, with all its processes) again and again, goes on each time, and
-when it has ended, another one starts, until there were `--times` kills; the last run ends undisturbed. Exit code 1 if a run fails or ends
-with another output.
+A run starts in a fresh clone, without a cache. It is killed (SIGKILL, with all its processes) again
+and again, goes on each time, and when it has ended, another one starts, until there were `--times`
+kills; the last run ends undisturbed. Exit code 1 if a run fails or ends with another output.
 """
 
 import logging
@@ -31,8 +32,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("targets", nargs="*", help="stages to run up to; none: all")
     parser.add_argument("--times", type=int, default=100, help="kills in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--longest", type=float, default=30, help="seconds after which a run is killed at the latest")
-    parser.add_argument("--checkpoint-seconds", type=float, default=2, help="between two checkpoints of training")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=30,
+        help="seconds after which a run is killed at the latest",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=2, help="between two checkpoints of training"
+    )
     given = parser.parse_args(arguments)
     moments = random.Random(given.seed)
     root, kills, runs, resumed = Path.cwd(), 0, 0, 0
@@ -52,9 +60,18 @@ def main(arguments: list[str]) -> None:
             expected, received = clones.outs(root), clones.outs(project)
             other = sorted(path for path in received if received[path] != expected.get(path))
             if other:
-                raise InputError(f"run {runs}, after {kills} kills: expected the outputs of dvc.lock, received others: {', '.join(other)}")
+                raise InputError(
+                    f"run {runs}, after {kills} kills: expected the outputs of dvc.lock, received "
+                    f"others: {', '.join(other)}"
+                )
             log.info("run %d ended with the outputs of dvc.lock", runs)
-    log.info("%d kills in %d runs, training resumed from a checkpoint %d times: all ended with the same bytes", kills, runs, resumed)
+    log.info(
+        "%d kills in %d runs, training resumed from a checkpoint %d times: all ended with the "
+        "same bytes",
+        kills,
+        runs,
+        resumed,
+    )
 
 
 def _set_checkpoints(path: Path, seconds: float) -> None:
@@ -67,11 +84,22 @@ def _set_checkpoints(path: Path, seconds: float) -> None:
 
 
 def _run(project: Path, targets: list[str], wait: float | None) -> tuple[str, bool]:
-    """Runs the pipeline as `make run` does. Returns what it said, and whether it ended before it was killed, after `wait` seconds."""
+    """Runs the pipeline as `make run` does. Returns what it said, and whether it ended before it
+    was killed, after `wait` seconds."""
     line = f"{sys.executable} -m tools.mend && {sys.executable} -m dvc repro {' '.join(targets)}"
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     with subprocess.Popen(
-        line, shell=True, cwd=project, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        line,
+        shell=True,
+        cwd=project,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as process:
         try:
             said, _ = process.communicate(timeout=wait)
@@ -79,7 +107,10 @@ def _run(project: Path, targets: list[str], wait: float | None) -> tuple[str, bo
             os.killpg(process.pid, signal.SIGKILL)
             return process.communicate()[0], False
     if process.returncode:
-        raise InputError(f"expected that the run goes on, but it ended with exit code {process.returncode}:\n{said}")
+        raise InputError(
+            "expected that the run goes on, but it ended with exit code "
+            f"{process.returncode}:\n{said}"
+        )
     return said, True
 
 

@@ -13,16 +13,22 @@ MARKS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
 
 def stages_of(text: str, name: str = "dvc.lock") -> dict[str, Any]:
-    """Returns the stages of a lock file with the content `text`. Raises `InputError` if it is none; `name` is what it is called there."""
+    """Returns the stages of a lock file with the content `text`. Raises `InputError` if it is none;
+    `name` is what it is called there."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(MARKS):
-            raise InputError(f"{name}, line {number}: expected no marks of a merge conflict, received {line[:40]!r}")
+            raise InputError(
+                f"{name}, line {number}: expected no marks of a merge conflict, received "
+                f"{line[:40]!r}"
+            )
     try:
         content = YAML(typ="safe").load(text)
     except YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{name}{line}: expected valid YAML, received: {problem or str(error).splitlines()[0]}") from None
+        raise InputError(
+            f"{name}{line}: expected valid YAML, received: {problem or str(error).splitlines()[0]}"
+        ) from None
     except (ValueError, RecursionError) as error:  # of a value such as the date 2026-02-30
         raise InputError(f"{name}: expected valid YAML, received: {error}") from None
     validate(content, name)

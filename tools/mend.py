@@ -1,8 +1,11 @@
-"""Repairs what DVC leaves when it is killed: a `dvc.lock` that is cut off, and a note that it still runs.
+"""Repairs what DVC leaves when it is killed: a `dvc.lock` that is cut off, and a note that it still
+runs.
 
-DVC writes both files in place. Of a `dvc.lock` that was cut off, the whole stages are kept; those behind them are as in Git's last commit,
-and the run-cache restores what was run since when `dvc repro` runs again. What was there stays beside it, as a copy. `make run` does this
-first; where nothing is broken, nothing. A lock file with any other fault is left as it is: somebody has written it so, and has to decide.
+DVC writes both files in place. Of a `dvc.lock` that was cut off, the whole stages are kept; those
+behind them are as in Git's last commit, and the run-cache restores what was run since when `dvc
+repro` runs again. What was there stays beside it, as a copy. `make run` does this first; where
+nothing is broken, nothing. A lock file with any other fault is left as it is: somebody has written
+it so, and has to decide.
 """
 
 import json
@@ -50,22 +53,29 @@ def main(arguments: list[str]) -> None:
         raise InputError(f"{error}. {left}") from None
     if text and kept == text:
         return
-    committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, text=True).stdout
+    committed = subprocess.run(
+        ["git", "show", f"HEAD:./{LOCK}"], capture_output=True, text=True
+    ).stdout
     repaired = joined(committed if _passes(locks.stages_of, committed) else "", kept)
     copy = _copy(LOCK)
     if repaired:
         write_text(LOCK, repaired)
     else:
         LOCK.unlink()
-    log.warning("dvc.lock was cut off when DVC was killed: its whole stages are kept, the others are taken from Git's last commit")
+    log.warning(
+        "dvc.lock was cut off when DVC was killed: its whole stages are kept, the others are "
+        "taken from Git's last commit"
+    )
     log.warning("What was there is kept as %s", copy)
 
 
 def whole_stages(text: str, without_outputs: Collection[str] = ()) -> str:
-    """Returns the beginning of a `dvc.lock` up to the last stage that is whole; all of it, if it is.
+    """Returns the beginning of a `dvc.lock` up to the last stage that is whole; all of it, if it
+    is.
 
-    Raises `InputError` if it is neither whole nor the beginning of a file that DVC would write. `without_outputs`: names of stages in
-    `dvc.yaml` that have none; of any other one, the end of its entry is missing where its outputs are.
+    Raises `InputError` if it is neither whole nor the beginning of a file that DVC would write.
+    `without_outputs`: names of stages in `dvc.yaml` that have none; of any other one, the end of
+    its entry is missing where its outputs are.
     """
     if HEADER.startswith(text):
         return ""
@@ -78,14 +88,19 @@ def whole_stages(text: str, without_outputs: Collection[str] = ()) -> str:
         name = list(stages)[-1] if stages else ""
         if not stages or "outs" in stages[name] or name.partition("@")[0] in without_outputs:
             return text
-    elif not (_is_beginning(lines[start:]) and open_line[:2].strip(" ") == "" and (before == HEADER or _passes(locks.stages_of, before))):
+    elif not (
+        _is_beginning(lines[start:])
+        and open_line[:2].strip(" ") == ""
+        and (before == HEADER or _passes(locks.stages_of, before))
+    ):
         locks.stages_of(text)
         raise InputError(f"dvc.lock: expected a newline at its end, received {open_line[:40]!r}")
     return "" if before == HEADER else before
 
 
 def joined(committed: str, newer: str) -> str:
-    """Returns the lock file `committed` with the stages of `newer` in place of its own. Both may be empty."""
+    """Returns the lock file `committed` with the stages of `newer` in place of its own. Both may be
+    empty."""
     yaml = YAML()
     contents = [yaml.load(text) for text in (committed, newer) if text]
     if len(contents) < 2:
@@ -106,7 +121,11 @@ def _is_beginning(lines: list[str]) -> bool:
     except YAMLError as error:
         # A text in quotation marks, or a list in brackets, of which only the end is missing.
         mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
-        return mark is not None and mark.line >= text.count("\n") and bool(re.search("end of stream|',' or", problem))
+        return (
+            mark is not None
+            and mark.line >= text.count("\n")
+            and bool(re.search("end of stream|',' or", problem))
+        )
     except ValueError:
         return False
     written = {name: entry for name, entry in _without_open_end(stages).items() if entry}
@@ -114,11 +133,14 @@ def _is_beginning(lines: list[str]) -> bool:
 
 
 def _without_open_end(value: Any) -> Any:
-    """Returns `value` without the last of its keys, at any depth, if nothing stands behind it yet."""
+    """Returns `value` without the last of its keys, at any depth, if nothing stands behind it
+    yet."""
     if isinstance(value, dict) and value:
         *others, (key, last) = value.items()
         return dict(others if last is None else [*others, (key, _without_open_end(last))])
-    return [*value[:-1], _without_open_end(value[-1])] if isinstance(value, list) and value else value
+    return (
+        [*value[:-1], _without_open_end(value[-1])] if isinstance(value, list) and value else value
+    )
 
 
 def _passes(check: Callable[[Any], object], value: Any) -> bool:
@@ -137,24 +159,40 @@ def _text(content: bytes) -> str:
         except UnicodeDecodeError as error:
             wrong = error
     line = content.count(b"\n", 0, wrong.start) + 1
-    raise InputError(f"dvc.lock, line {line}: expected UTF-8, received the byte {content[wrong.start]:#04x}")
+    raise InputError(
+        f"dvc.lock, line {line}: expected UTF-8, received the byte {content[wrong.start]:#04x}"
+    )
 
 
 def _stages_without_outputs() -> set[str]:
-    """Returns the names of the stages that `dvc.yaml` gives no outputs; none if it cannot be read, which DVC tells."""
+    """Returns the names of the stages that `dvc.yaml` gives no outputs; none if it cannot be read,
+    which DVC tells."""
     try:
         stages = parameters.read_all(Path("dvc.yaml")).get("stages")
     except InputError:
         return set()
-    bodies = {name: entry.get("do", entry) for name, entry in stages.items() if isinstance(entry, dict)} if isinstance(stages, dict) else {}
-    return {name for name, body in bodies.items() if not any(body.get(part) for part in ("outs", "metrics", "plots"))}
+    bodies = (
+        {name: entry.get("do", entry) for name, entry in stages.items() if isinstance(entry, dict)}
+        if isinstance(stages, dict)
+        else {}
+    )
+    return {
+        name
+        for name, body in bodies.items()
+        if not any(body.get(part) for part in ("outs", "metrics", "plots"))
+    }
 
 
 def _copy(path: Path) -> Path:
-    """Copies a file to a name of its own in DVC's folder of temporary files, which Git ignores. Returns the copy."""
+    """Copies a file to a name of its own in DVC's folder of temporary files, which Git ignores.
+    Returns the copy."""
     folder = Path(".dvc/tmp")
     folder.mkdir(parents=True, exist_ok=True)
-    copy = next(copy for copy in (folder / f"{path.name}.{number}" for number in count(1)) if not copy.exists())
+    copy = next(
+        copy
+        for copy in (folder / f"{path.name}.{number}" for number in count(1))
+        if not copy.exists()
+    )
     shutil.copy2(path, copy)
     return copy
 
@@ -164,16 +202,22 @@ def _processes(path: Path) -> set[int]:
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))
         writing, reading = noted.get("write", {}).values(), noted.get("read", {}).values()
-        return {int(entry["pid"]) for entry in [*writing, *(entry for entries in reading for entry in entries)]}
+        return {
+            int(entry["pid"])
+            for entry in [*writing, *(entry for entries in reading for entry in entries)]
+        }
     except (ValueError, TypeError, AttributeError, KeyError):
         return set()
 
 
 def _lives(process: int) -> bool:
-    """Whether the process is a running DVC. DVC itself asks only whether there is one of that number, be it a dead or another one."""
+    """Whether the process is a running DVC. DVC itself asks only whether there is one of that
+    number, be it a dead or another one."""
     try:
         found = psutil.Process(process)
-        return found.status() != psutil.STATUS_ZOMBIE and any("dvc" in word for word in found.cmdline())
+        return found.status() != psutil.STATUS_ZOMBIE and any(
+            "dvc" in word for word in found.cmdline()
+        )
     except (psutil.Error, ValueError, OverflowError):
         return False
 

@@ -1,11 +1,14 @@
-"""Git's merge driver for `dvc.lock`: merges by stage, and refuses only what two people really changed differently.
+"""Git's merge driver for `dvc.lock`: merges by stage, and refuses only what two people really
+changed differently.
 
-python -m tools.merge_lock BASE OURS THEIRS      # writes the result to OURS; exit code 1 on a conflict
+python -m tools.merge_lock BASE OURS THEIRS      # writes the result to OURS; exit code 1 on a
+conflict
 
-`make setup` tells Git of it. An entry that one side changed is that side's. One that both changed, each by other inputs, as `summarize`
-over two tasks, is the result of neither: it is left out, and `dvc repro` runs that stage. Where both changed one parameter or one file
-differently, and it is no output of another stage, the file is left with the usual marks of a conflict. So it is where one of the three
-cannot be read: then the files are merged as text.
+`make setup` tells Git of it. An entry that one side changed is that side's. One that both changed,
+each by other inputs, as `summarize` over two tasks, is the result of neither: it is left out, and
+`dvc repro` runs that stage. Where both changed one parameter or one file differently, and it is no
+output of another stage, the file is left with the usual marks of a conflict. So it is where one of
+the three cannot be read: then the files are merged as text.
 """
 
 import logging
@@ -38,19 +41,31 @@ def main(arguments: list[str]) -> None:
     try:
         left_out, conflicts = _merge(paths)
     except Exception as error:  # Git takes a file without marks for merged, so there is no failure that may pass by
-        log.error("dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run dvc repro", one_line(error))
+        log.error(
+            "dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run "
+            "dvc repro",
+            one_line(error),
+        )
         _mark_conflict(paths)
         sys.exit(1)
     if conflicts:
-        log.error("dvc.lock: both sides changed %s: keep one side's entries, or leave them out and run dvc repro", ", ".join(conflicts))
+        log.error(
+            "dvc.lock: both sides changed %s: keep one side's entries, or leave them out and run "
+            "dvc repro",
+            ", ".join(conflicts),
+        )
         _mark_conflict(paths)
         sys.exit(1)
     if left_out:
-        log.warning("dvc.lock: both sides changed what %s are made of: run dvc repro and commit", ", ".join(left_out))
+        log.warning(
+            "dvc.lock: both sides changed what %s are made of: run dvc repro and commit",
+            ", ".join(left_out),
+        )
 
 
 def _merge(paths: dict[str, Path]) -> tuple[list[str], list[str]]:
-    """Writes what is merged to all three files, and to each its own entries of what is not: Git's marks stand around these alone.
+    """Writes what is merged to all three files, and to each its own entries of what is not: Git's
+    marks stand around these alone.
 
     Returns the names of the stages that have to run again, and of those in conflict.
     """
@@ -66,7 +81,10 @@ def _merge(paths: dict[str, Path]) -> tuple[list[str], list[str]]:
     for side, own in sides.items():
         kept = {**stages, **{name: own[name] for name in conflicts if name in own}}
         out = StringIO()
-        yaml.dump({**contents["ours"], "stages": {name: kept[name] for name in order if name in kept}}, out)
+        yaml.dump(
+            {**contents["ours"], "stages": {name: kept[name] for name in order if name in kept}},
+            out,
+        )
         results[side] = out.getvalue()
     for side, text in results.items():
         paths[side].write_text(text, encoding="utf-8")
@@ -74,21 +92,38 @@ def _merge(paths: dict[str, Path]) -> tuple[list[str], list[str]]:
 
 
 def _mark_conflict(paths: dict[str, Path]) -> None:
-    """Leaves `ours` with the marks of a conflict: around what both changed; if that is nothing, around all that differs."""
+    """Leaves `ours` with the marks of a conflict: around what both changed; if that is nothing,
+    around all that differs."""
     for base in (paths["base"], Path(os.devnull)):
         command = ["git", "merge-file", "-p", "-q", "-L", "ours", "-L", "base", "-L", "theirs"]
-        done = subprocess.run([*command, paths["ours"], base, paths["theirs"]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        done = subprocess.run(
+            [*command, paths["ours"], base, paths["theirs"]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         if 0 < done.returncode < 128:
             paths["ours"].write_bytes(done.stdout)
             return
-    ours, theirs = (paths[side].read_bytes().removesuffix(b"\n") for side in ("ours", "theirs"))  # no text for Git
-    paths["ours"].write_bytes(b"\n".join([b"<<<<<<< ours", ours, b"=======", theirs, b">>>>>>> theirs", b""]))
+    ours, theirs = (
+        paths[side].read_bytes().removesuffix(b"\n") for side in ("ours", "theirs")
+    )  # no text for Git
+    paths["ours"].write_bytes(
+        b"\n".join([b"<<<<<<< ours", ours, b"=======", theirs, b">>>>>>> theirs", b""])
+    )
 
 
-def merged(base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Merges the stages of three lock files. Returns them, the names of those that have to run again, and of those in conflict."""
+def merged(
+    base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Merges the stages of three lock files. Returns them, the names of those that have to run
+    again, and of those in conflict."""
     stages, left_out, conflicts = {}, [], []
-    made = {out["path"] for side in (base, ours, theirs) for stage in side.values() for out in stage.get("outs", [])}
+    made = {
+        out["path"]
+        for side in (base, ours, theirs)
+        for stage in side.values()
+        for out in stage.get("outs", [])
+    }
     for name in {**ours, **theirs}:
         sides = [side.get(name, MISSING) for side in (base, ours, theirs)]
         try:
@@ -132,11 +167,16 @@ def _inputs(base: Any, ours: Any, theirs: Any) -> None:
 
 
 def _part(stage: Any, part: str, made: set[str]) -> Any:
-    """A part of a stage's entry; its files as a mapping of paths, without those that other stages make: these settle their own."""
+    """A part of a stage's entry; its files as a mapping of paths, without those that other stages
+    make: these settle their own."""
     found = stage.get(part, MISSING) if isinstance(stage, dict) else MISSING
     if not isinstance(found, list):
         return found
-    return {entry["path"]: entry.get("md5") for entry in found if not any(f"{path}/".startswith(f"{entry['path']}/") for path in made)}
+    return {
+        entry["path"]: entry.get("md5")
+        for entry in found
+        if not any(f"{path}/".startswith(f"{entry['path']}/") for path in made)
+    }
 
 
 if __name__ == "__main__":

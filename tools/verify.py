@@ -1,10 +1,12 @@
-"""Runs the pipeline from scratch in two fresh clones of HEAD and compares every output with the committed `dvc.lock`.
+"""Runs the pipeline from scratch in two fresh clones of HEAD and compares every output with the
+committed `dvc.lock`.
 
 python -m tools.verify                        # all tasks
 python -m tools.verify --task next_word       # one of them
 
-There is no cache and no run-cache, and the two runs differ in folder, hash seed, time zone and locale. Exit code 0 only if all outputs of
-both have the committed bytes. For one that has not, the table says what differs. On another processor a model may differ in its last
+There is no cache and no run-cache, and the two runs differ in folder, hash seed, time zone and
+locale. Exit code 0 only if all outputs of both have the committed bytes. For one that has not, the
+table says what differs. On another processor a model may differ in its last
 bits: then the table says whether the metrics agree within `--tolerance`.
 """
 
@@ -37,7 +39,12 @@ SETTINGS = (
 def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__, task=False)
     parser.add_argument("--task", help="run this task alone")
-    parser.add_argument("--tolerance", type=float, default=0.05, help="largest relative difference of a metric that counts as the same")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.05,
+        help="largest relative difference of a metric that counts as the same",
+    )
     given = parser.parse_args(arguments)
     root = Path.cwd()
     if given.task is not None and f"train@{given.task}" not in clones.lock_of(root):
@@ -48,18 +55,29 @@ def main(arguments: list[str]) -> None:
             project = clones.clone(root, Path(folder) / ("clone" * number))
             (project / "dvc.lock").unlink()  # so that no stage is taken for done
             _run(project, [f"predict@{given.task}"] if given.task else [], settings)
-            rows += [(str(number), *row) for row in compared(root, project, given.task, given.tolerance)]
+            rows += [
+                (str(number), *row) for row in compared(root, project, given.task, given.tolerance)
+            ]
     width = max(len(path) for _, path, _ in rows)
     sys.stdout.write(
-        "\n".join([f"run  {'output':{width}}  compared with dvc.lock", *(f"{n:>3}  {p:{width}}  {r}" for n, p, r in rows)]) + "\n"
+        "\n".join(
+            [
+                f"run  {'output':{width}}  compared with dvc.lock",
+                *(f"{n:>3}  {p:{width}}  {r}" for n, p, r in rows),
+            ]
+        )
+        + "\n"
     )
     different = sum(result != "same" for _, _, result in rows)
     if different:
         raise InputError(f"{different} of {len(rows)} outputs are not those of dvc.lock")
 
 
-def compared(root: Path, project: Path, task: str | None, tolerance: float) -> Iterator[tuple[str, str]]:
-    """Yields each output of the run in `project`, and what it is beside that of `root`: `same`, or what differs."""
+def compared(
+    root: Path, project: Path, task: str | None, tolerance: float
+) -> Iterator[tuple[str, str]]:
+    """Yields each output of the run in `project`, and what it is beside that of `root`: `same`, or
+    what differs."""
     expected, received = clones.outs(root), clones.outs(project)
     for path in {**expected, **received}:
         if task is not None and task not in Path(path).parts:
@@ -73,17 +91,27 @@ def compared(root: Path, project: Path, task: str | None, tolerance: float) -> I
         else:
             yield (
                 path,
-                "different: " + ("; ".join(differences(root / path, project / path, tolerance)) or "other bytes of the same content"),
+                "different: "
+                + (
+                    "; ".join(differences(root / path, project / path, tolerance))
+                    or "other bytes of the same content"
+                ),
             )
 
 
 def differences(first: Path, second: Path, tolerance: float) -> Iterator[str]:
-    """Yields what differs between two files or folders: which array, tensor or metric, and by how much."""
+    """Yields what differs between two files or folders: which array, tensor or metric, and by how
+    much."""
     if first.is_dir():
-        names = [{path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} for folder in (first, second)]
+        names = [
+            {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+            for folder in (first, second)
+        ]
         yield from (f"{name} is in one of them only" for name in sorted(names[0] ^ names[1]))
         for name in sorted(names[0] & names[1]):
-            yield from (f"{name}: {found}" for found in differences(first / name, second / name, tolerance))
+            yield from (
+                f"{name}: {found}" for found in differences(first / name, second / name, tolerance)
+            )
     elif first.read_bytes() != second.read_bytes():
         match first.suffix:
             case ".npy":
@@ -94,7 +122,10 @@ def differences(first: Path, second: Path, tolerance: float) -> Iterator[str]:
                 yield from _of_numbers(read_json(first), read_json(second), tolerance)
             case ".csv" | ".txt" | ".md" | ".jsonl":
                 lines = [path.read_text(encoding="utf-8").splitlines() for path in (first, second)]
-                where = next((n for n, (a, b) in enumerate(zip(*lines, strict=False), 1) if a != b), min(map(len, lines)) + 1)
+                where = next(
+                    (n for n, (a, b) in enumerate(zip(*lines, strict=False), 1) if a != b),
+                    min(map(len, lines)) + 1,
+                )
                 yield f"first in line {where} of {len(lines[0])}"
             case _:
                 yield f"{first.stat().st_size:,} and {second.stat().st_size:,} bytes"
@@ -104,7 +135,9 @@ def _of_arrays(first: np.ndarray, second: np.ndarray) -> str:
     if first.shape != second.shape or first.dtype != second.dtype:
         return f"{first.dtype} {first.shape} and {second.dtype} {second.shape}"
     numbers = np.issubdtype(first.dtype, np.number)
-    unequal = int(np.sum((first != second) & ~(np.isnan(first) & np.isnan(second) if numbers else False)))
+    unequal = int(
+        np.sum((first != second) & ~(np.isnan(first) & np.isnan(second) if numbers else False))
+    )
     if not numbers:
         return f"{unequal} of {first.size} values"
     return f"{unequal} of {first.size} values, by {np.nanmax(np.abs(first.astype(float) - second.astype(float))):.3g} at most"
@@ -117,12 +150,24 @@ def _of_models(first: Path, second: Path) -> Iterator[str]:
         found: dict[str, np.ndarray] = {}
         with zipfile.ZipFile(path) as archive:
             with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
-                weights.visititems(lambda name, entry: found.update({name: entry[()]} if isinstance(entry, h5py.Dataset) else {}))
-            return found, {name: archive.read(name) for name in archive.namelist() if not name.endswith(".h5")}
+                weights.visititems(
+                    lambda name, entry: found.update(
+                        {name: entry[()]} if isinstance(entry, h5py.Dataset) else {}
+                    )
+                )
+            return found, {
+                name: archive.read(name) for name in archive.namelist() if not name.endswith(".h5")
+            }
 
     (weights, parts), (other_weights, other_parts) = tensors(first), tensors(second)
-    yield from (f"{name} differs" for name in sorted(parts.keys() | other_parts.keys()) if parts.get(name) != other_parts.get(name))
-    yield from (f"{name} is in one of them only" for name in sorted(weights.keys() ^ other_weights.keys()))
+    yield from (
+        f"{name} differs"
+        for name in sorted(parts.keys() | other_parts.keys())
+        if parts.get(name) != other_parts.get(name)
+    )
+    yield from (
+        f"{name} is in one of them only" for name in sorted(weights.keys() ^ other_weights.keys())
+    )
     for name in sorted(weights.keys() & other_weights.keys()):
         if not np.array_equal(weights[name], other_weights[name]):
             yield f"{name}: {_of_arrays(weights[name], other_weights[name])}"
@@ -132,7 +177,9 @@ def _of_numbers(first: Any, second: Any, tolerance: float, where: str = "") -> I
     if isinstance(first, dict) and isinstance(second, dict):
         for key in {**first, **second}:
             if first.get(key) != second.get(key):
-                yield from _of_numbers(first.get(key), second.get(key), tolerance, f"{where}.{key}".lstrip("."))
+                yield from _of_numbers(
+                    first.get(key), second.get(key), tolerance, f"{where}.{key}".lstrip(".")
+                )
     elif isinstance(first, (int, float)) and isinstance(second, (int, float)):
         near = "within" if math.isclose(first, second, rel_tol=tolerance) else "beyond"
         yield f"{where} {first:.6g} and {second:.6g}, {near} the tolerance of {tolerance:g}"
@@ -141,9 +188,23 @@ def _of_numbers(first: Any, second: Any, tolerance: float, where: str = "") -> I
 
 
 def _run(project: Path, targets: list[str], settings: dict[str, str]) -> None:
-    environment = {**os.environ, **settings, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    log.info("%s in %s: %s", "dvc repro " + " ".join(targets), project, ", ".join(f"{key}={value}" for key, value in settings.items()))
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--force", *targets], cwd=project, env=environment, stdout=sys.stderr)
+    environment = {
+        **os.environ,
+        **settings,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    log.info(
+        "%s in %s: %s",
+        "dvc repro " + " ".join(targets),
+        project,
+        ", ".join(f"{key}={value}" for key, value in settings.items()),
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--force", *targets],
+        cwd=project,
+        env=environment,
+        stdout=sys.stderr,
+    )
     if done.returncode:
         raise InputError(f"the run ended with exit code {done.returncode}")
 

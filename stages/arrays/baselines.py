@@ -1,4 +1,5 @@
-"""The floors: forecasts without a network. All work on windows and know only rows before the first target."""
+"""The floors: forecasts without a network. All work on windows and know only rows before the first
+target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from stages.arrays.windows import Windows
 CHUNK = 4096
 
 
-def last_value(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+def last_value(
+    windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int
+) -> np.ndarray:
     """The last known value at every step."""
     last = windows.values[origins - 1][:, windows.targets]
     return np.repeat(last[:, None], windows.horizon, axis=1)
@@ -18,19 +21,31 @@ def last_value(windows: Windows, origins: np.ndarray, starts: np.ndarray, season
 
 def drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
     """The line through the first and the last known value (a random walk with drift)."""
-    last, first = windows.values[origins - 1][:, windows.targets], windows.values[starts][:, windows.targets]
+    last, first = (
+        windows.values[origins - 1][:, windows.targets],
+        windows.values[starts][:, windows.targets],
+    )
     slope = (last - first) / (origins - 1 - starts)[:, None]
     return last[:, None] + slope[:, None] * np.arange(1, windows.horizon + 1)[:, None]
 
 
-def seasonal_naive(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
+def seasonal_naive(
+    windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int
+) -> np.ndarray:
     """The value of the same step in the last known season."""
-    return windows.values[origins[:, None] - season + np.arange(windows.horizon) % season][..., windows.targets]
+    return windows.values[origins[:, None] - season + np.arange(windows.horizon) % season][
+        ..., windows.targets
+    ]
 
 
-def seasonal_drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
-    """The seasonal naive forecast plus the change over the last known season, for each season that passes."""
-    change = (windows.values[origins - 1] - windows.values[origins - 1 - season])[:, None, windows.targets]
+def seasonal_drift(
+    windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int
+) -> np.ndarray:
+    """The seasonal naive forecast plus the change over the last known season, for each season that
+    passes."""
+    change = (windows.values[origins - 1] - windows.values[origins - 1 - season])[
+        :, None, windows.targets
+    ]
     passed = 1 + np.arange(windows.horizon)[:, None] // season
     return seasonal_naive(windows, origins, starts, season) + passed * change
 
@@ -44,11 +59,13 @@ VECTORISED: dict[str, Callable[[Windows, np.ndarray, np.ndarray, int], np.ndarra
 
 
 def naive2(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """The last value, seasonally adjusted where the series is seasonal: the M4 competition's reference, "Naive2".
+    """The last value, seasonally adjusted where the series is seasonal: the M4 competition's
+    reference, "Naive2".
 
-    Makridakis et al., "The M4 competition", 2020. The series counts as seasonal if its autocorrelation at the season exceeds 1.645
-    standard errors (a 90 % test); the season is then taken out and put back by classical decomposition: multiplicative, or
-    additive where values are not positive.
+    Makridakis et al., "The M4 competition", 2020. The series counts as seasonal if its
+    autocorrelation at the season exceeds 1.645 standard errors (a 90 % test); the season is then
+    taken out and put back by classical decomposition: multiplicative, or additive where values are
+    not positive.
 
     Args:
         history: (time,) all known values, raw units.
@@ -58,9 +75,15 @@ def naive2(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
     if season < 2 or not _is_seasonal(history, season):
         return np.repeat(history[-1], horizon)
     multiplicative = bool((history > 0).all())
-    seasonal = seasonal_decompose(history, model="multiplicative" if multiplicative else "additive", period=season).seasonal
+    seasonal = seasonal_decompose(
+        history, model="multiplicative" if multiplicative else "additive", period=season
+    ).seasonal
     following = seasonal[-season:][np.arange(horizon) % season]
-    return history[-1] / seasonal[-1] * following if multiplicative else history[-1] - seasonal[-1] + following
+    return (
+        history[-1] / seasonal[-1] * following
+        if multiplicative
+        else history[-1] - seasonal[-1] + following
+    )
 
 
 def _is_seasonal(history: np.ndarray, season: int) -> bool:
@@ -70,13 +93,16 @@ def _is_seasonal(history: np.ndarray, season: int) -> bool:
     variance = centred @ centred
     if variance == 0:
         return False
-    correlations = np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / variance
+    correlations = (
+        np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / variance
+    )
     limit = 1.645 * np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum()) / len(history))
     return bool(abs(correlations[-1]) > limit)
 
 
 def theta(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """The Theta method of statsmodels (Assimakopoulos and Nikolopoulos, 2000), fitted anew to all known values.
+    """The Theta method of statsmodels (Assimakopoulos and Nikolopoulos, 2000), fitted anew to all
+    known values.
 
     Args:
         history: (time,) all known values, raw units.
@@ -85,7 +111,9 @@ def theta(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
 
     if np.ptp(history) == 0:
         return np.repeat(history[-1], horizon)
-    model = ThetaModel(history, period=max(season, 1), deseasonalize=season > 1 and len(history) >= 2 * season)
+    model = ThetaModel(
+        history, period=max(season, 1), deseasonalize=season > 1 and len(history) >= 2 * season
+    )
     return np.asarray(model.fit().forecast(horizon))
 
 
@@ -94,10 +122,11 @@ LOCAL: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"naive2": naiv
 
 @dataclass(frozen=True)
 class Ridge:
-    """Ridge regression from the window minus its last value to the horizon minus the last value, over all series at once.
+    """Ridge regression from the window minus its last value to the horizon minus the last value,
+    over all series at once.
 
-    Subtracting the last value is what makes a linear forecast competitive: Zeng et al., "Are Transformers effective for time series
-    forecasting?", 2023 (NLinear).
+    Subtracting the last value is what makes a linear forecast competitive: Zeng et al., "Are
+    Transformers effective for time series forecasting?", 2023 (NLinear).
 
     Attributes:
         coefficients: (lookback * inputs, horizon * targets).
@@ -111,12 +140,15 @@ class Ridge:
 
     def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
         x, _, last, _ = _differences(windows, indices)
-        return (x @ self.coefficients + self.intercept).reshape(len(indices), windows.horizon, -1) + last
+        return (x @ self.coefficients + self.intercept).reshape(
+            len(indices), windows.horizon, -1
+        ) + last
 
 
 @dataclass
 class _Sums:
-    """What the normal equations of some outputs need, summed up over windows (x: features, y: outputs)."""
+    """What the normal equations of some outputs need, summed up over windows (x: features, y:
+    outputs)."""
 
     count: float
     x: np.ndarray
@@ -132,23 +164,37 @@ class _Sums:
         self.xy += sign * (x.T @ y)
 
     def solve(self, alphas: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Returns coefficients and intercept for each penalty; one eigendecomposition serves all of them."""
+        """Returns coefficients and intercept for each penalty; one eigendecomposition serves all of
+        them."""
         if not self.count:
             return [(np.zeros_like(self.xy), np.zeros_like(self.y))] * len(alphas)
         eigenvalues, vectors = np.linalg.eigh(self.xx - np.outer(self.x, self.x) / self.count)
         projected = vectors.T @ (self.xy - np.outer(self.x, self.y) / self.count)
-        found = [vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None]) for alpha in alphas]
-        return [(coefficients, (self.y - self.x @ coefficients) / self.count) for coefficients in found]
+        found = [
+            vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None])
+            for alpha in alphas
+        ]
+        return [
+            (coefficients, (self.y - self.x @ coefficients) / self.count) for coefficients in found
+        ]
 
 
 def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
-    """Fits on training windows by the normal equations, summed up over chunks, so memory does not grow with their number.
+    """Fits on training windows by the normal equations, summed up over chunks, so memory does not
+    grow with their number.
 
-    The penalty with the smallest squared error on validation is kept. Targets that were filled in count neither here nor there: an output
-    some of whose targets were is fitted on the other windows.
+    The penalty with the smallest squared error on validation is kept. Targets that were filled in
+    count neither here nor there: an output some of whose targets were is fitted on the other
+    windows.
     """
     features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
-    sums = _Sums(0, np.zeros(features), np.zeros(outputs), np.zeros((features, features)), np.zeros((features, outputs)))
+    sums = _Sums(
+        0,
+        np.zeros(features),
+        np.zeros(outputs),
+        np.zeros((features, features)),
+        np.zeros((features, outputs)),
+    )
     filled = np.zeros(outputs, bool)
     for indices in chunks(len(train)):
         x, y, _, mask = _differences(train, indices)
@@ -170,9 +216,12 @@ def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) ->
 
 
 def _without_filled(train: Windows, sums: _Sums, output: int) -> _Sums:
-    """Returns the sums of one output over the windows whose target was not filled in: those of all windows less those of the others."""
+    """Returns the sums of one output over the windows whose target was not filled in: those of all
+    windows less those of the others."""
     own = slice(output, output + 1)
-    found = _Sums(sums.count, sums.x.copy(), sums.y[own].copy(), sums.xx.copy(), sums.xy[:, own].copy())
+    found = _Sums(
+        sums.count, sums.x.copy(), sums.y[own].copy(), sums.xx.copy(), sums.xy[:, own].copy()
+    )
     step, target = divmod(output, len(train.targets))
     for indices in chunks(len(train)):
         filled = indices[~train.observed[train.locate(indices)[0] + step, target]]
@@ -187,8 +236,11 @@ def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _differences(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the windows minus their last step, the targets minus the last known value, that value, and which targets count."""
+def _differences(
+    windows: Windows, indices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the windows minus their last step, the targets minus the last known value, that
+    value, and which targets count."""
     batch = windows.cut(indices)
     origins, _ = windows.locate(indices)
     window = batch["inputs"]["window"].astype(np.float64)

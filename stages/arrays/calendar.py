@@ -1,4 +1,5 @@
-"""Calendar features: known for the future too, each as a sine and a cosine, so that December lies beside January."""
+"""Calendar features: known for the future too, each as a sine and a cosine, so that December lies
+beside January."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,10 +20,16 @@ def features(times: np.ndarray, names: Sequence[CalendarFeature | int]) -> np.nd
         names: cycles of the calendar, for datetimes; lengths of cycles in steps, for whole numbers.
     """
     out = np.empty((len(times), 2 * len(names)), np.float32)
-    dates = pd.DatetimeIndex(times) if np.issubdtype(np.asarray(times).dtype, np.datetime64) else None
+    dates = (
+        pd.DatetimeIndex(times) if np.issubdtype(np.asarray(times).dtype, np.datetime64) else None
+    )
     for column, name in enumerate(names):
         if (dates is None) == isinstance(name, str):
-            expected = "lengths in steps such as 24, as times are whole numbers" if dates is None else "names such as hour or month"
+            expected = (
+                "lengths in steps such as 24, as times are whole numbers"
+                if dates is None
+                else "names such as hour or month"
+            )
             raise InputError(f"scale_and_window.calendar: expected {expected}, received {name!r}")
         phase = np.asarray(times) / name if dates is None else _phase(dates, str(name))
         angle = 2 * np.pi * (phase % 1)

@@ -1,7 +1,8 @@
 """The step between times: which step of a regular grid a time is, and which time a step is.
 
-Steps are written as pandas writes offsets (`h`, `15min`, `D`, `B`, `W-SAT`, `MS`, `QE-DEC`, `2YS-JAN`), `MS-15` for the 15th of each month
-(`6MS-15`: every six months), and as a number for times that are whole numbers.
+Steps are written as pandas writes offsets (`h`, `15min`, `D`, `B`, `W-SAT`, `MS`, `QE-DEC`,
+`2YS-JAN`), `MS-15` for the 15th of each month (`6MS-15`: every six months), and as a number for
+times that are whole numbers.
 """
 
 import re
@@ -24,7 +25,8 @@ class Step(Protocol):
     """The step of a grid that holds a first time."""
 
     def count(self, times: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Returns how many steps each of `times` is after the earliest, int64, and which of them are off the grid."""
+        """Returns how many steps each of `times` is after the earliest, int64, and which of them
+        are off the grid."""
         ...
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
@@ -67,7 +69,9 @@ class Fixed:
         since = values.view(np.uint64) - values.min().view(np.uint64)
         steps, rest = np.divmod(since, self.size.view(np.uint64))
         steps, off = steps.astype(np.int64), rest != 0
-        return steps, off if self.weekday is None else off | (pd.DatetimeIndex(values).day_of_week.to_numpy() != self.weekday)
+        return steps, off if self.weekday is None else off | (
+            pd.DatetimeIndex(values).day_of_week.to_numpy() != self.weekday
+        )
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
         return np.datetime64(first, "ns") + self.size * steps
@@ -81,10 +85,12 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Months:
-    """Every so many months, on one day of the month (`END`: the last one; in months that have no such day, the last one as well).
+    """Every so many months, on one day of the month (`END`: the last one; in months that have no
+    such day, the last one as well).
 
     Attributes:
-        month, period: if `month` is not None, times are in that month (0: January) and every `period` months from it.
+        month, period: if `month` is not None, times are in that month (0: January) and every
+            `period` months from it.
     """
 
     size: int
@@ -97,11 +103,15 @@ class Months:
         months = _months_of(values)
         steps, rest = np.divmod(months - months.min(), self.size)
         clock = values - values.astype("datetime64[D]")
-        return steps, (rest != 0) | ~self._anchored(months) | (values != self._on(months) + clock) | (clock != clock[values.argmin()])
+        return steps, (rest != 0) | ~self._anchored(months) | (
+            values != self._on(months) + clock
+        ) | (clock != clock[values.argmin()])
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
         first = np.datetime64(first, "ns")
-        return self._on(_months_of(first) + self.size * steps) + (first - first.astype("datetime64[D]"))
+        return self._on(_months_of(first) + self.size * steps) + (
+            first - first.astype("datetime64[D]")
+        )
 
     def following(self, last: Any, steps: int) -> np.ndarray:
         last = np.datetime64(last, "ns")
@@ -112,13 +122,19 @@ class Months:
         return self._on(first + self.size * np.arange(steps)) + clock
 
     def _anchored(self, months: np.ndarray) -> np.ndarray:
-        return np.ones(months.shape, bool) if self.month is None else (months - self.month) % self.period == 0
+        return (
+            np.ones(months.shape, bool)
+            if self.month is None
+            else (months - self.month) % self.period == 0
+        )
 
     def _on(self, months: Any) -> Any:
         """Returns the days in months that are counted from January 1970, datetime64[ns]."""
         begin = np.asarray(months, np.int64).astype("datetime64[M]")
         length = ((begin + 1).astype("datetime64[D]") - begin.astype("datetime64[D]")) // _DAY
-        return (begin.astype("datetime64[D]") + (np.minimum(self.day, length) - 1) * _DAY).astype("datetime64[ns]")
+        return (begin.astype("datetime64[D]") + (np.minimum(self.day, length) - 1) * _DAY).astype(
+            "datetime64[ns]"
+        )
 
 
 def _months_of(times: Any) -> Any:
@@ -139,7 +155,9 @@ class Offset:
         return steps.astype(np.int64), steps < 0
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
-        grid = pd.date_range(first, periods=int(np.max(steps, initial=0)) + 1, freq=self.offset).as_unit("ns")
+        grid = pd.date_range(
+            first, periods=int(np.max(steps, initial=0)) + 1, freq=self.offset
+        ).as_unit("ns")
         return grid.to_numpy()[steps]
 
     def following(self, last: Any, steps: int) -> np.ndarray:
@@ -170,19 +188,31 @@ def parse(frequency: str) -> Step:
         return Fixed(np.timedelta64(offset.n, "D").astype("timedelta64[ns]"))
     if isinstance(offset, offsets.Tick):
         return Fixed(pd.Timedelta(offset).to_timedelta64().astype("timedelta64[ns]"))
-    begins, ends = (offsets.MonthBegin, offsets.QuarterBegin, offsets.YearBegin), (offsets.MonthEnd, offsets.QuarterEnd, offsets.YearEnd)
+    begins, ends = (
+        (offsets.MonthBegin, offsets.QuarterBegin, offsets.YearBegin),
+        (offsets.MonthEnd, offsets.QuarterEnd, offsets.YearEnd),
+    )
     for size, kinds in zip((1, 3, 12), zip(begins, ends, strict=True), strict=True):
         if type(offset) in kinds:
             month = getattr(offset, "startingMonth", getattr(offset, "month", None))
-            return Months(size * offset.n, 1 if type(offset) is kinds[0] else END, None if month is None else month - 1, size)
+            return Months(
+                size * offset.n,
+                1 if type(offset) is kinds[0] else END,
+                None if month is None else month - 1,
+                size,
+            )
     return Offset(offset)
 
 
 def find(times: pd.Series) -> str:
-    """Finds the step between times. Raises `InputError` where there are fewer than three different times."""
+    """Finds the step between times. Raises `InputError` where there are fewer than three different
+    times."""
     unique = pd.Index(times.unique()).sort_values()
     if len(unique) < 3:
-        raise InputError(f"expected at least 3 different times to find the frequency, received {len(unique)}: set ingest.frequency")
+        raise InputError(
+            f"expected at least 3 different times to find the frequency, received {len(unique)}: "
+            "set ingest.frequency"
+        )
     if not isinstance(unique, pd.DatetimeIndex):
         return str(int(pd.Series(np.diff(unique)).mode().iloc[0]))
     steps = pd.Series(np.diff(unique))
@@ -211,8 +241,19 @@ def _monthly(times: pd.DatetimeIndex) -> str | None:
     day = END if times.is_month_end.all() else int(times.day.max())
     if (times.day != np.minimum(day, times.days_in_month)).any():
         month = times[0].strftime("%b").upper()
-        names = {1: ("BMS", "BME"), 3: (f"BQS-{month}", f"BQE-{month}"), 12: (f"BYS-{month}", f"BYE-{month}")}.get(size, ())
-        return next((name for name in names if all(map(pd.tseries.frequencies.to_offset(name).is_on_offset, times))), None)
+        names = {
+            1: ("BMS", "BME"),
+            3: (f"BQS-{month}", f"BQE-{month}"),
+            12: (f"BYS-{month}", f"BYE-{month}"),
+        }.get(size, ())
+        return next(
+            (
+                name
+                for name in names
+                if all(map(pd.tseries.frequencies.to_offset(name).is_on_offset, times))
+            ),
+            None,
+        )
     count, name = size, f"MS-{day}" if day not in (1, END) else "ME" if day == END else "MS"
     if day in (1, END) and size % 12 == 0:
         count, name = size // 12, f"Y{name[1]}-{times[0].strftime('%b').upper()}"

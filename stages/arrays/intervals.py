@@ -8,9 +8,10 @@ LEVELS = (80, 95)
 def half_widths(residuals: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns how far each interval reaches above and below the forecast.
 
-    The half width at level p is the ceil((n + 1) p)-th smallest of n absolute residuals: Vovk, Gammerman and Shafer, "Algorithmic
-    learning in a random world", 2005; Lei et al., "Distribution-free predictive inference for regression", 2018. Where n is too
-    small for a level the interval is unbounded, which is the only honest answer.
+    The half width at level p is the ceil((n + 1) p)-th smallest of n absolute residuals: Vovk,
+    Gammerman and Shafer, "Algorithmic learning in a random world", 2005; Lei et al.,
+    "Distribution-free predictive inference for regression", 2018. Where n is too small for a level
+    the interval is unbounded, which is the only honest answer.
 
     Args:
         residuals: (windows, horizon, targets) of the validation split, in the scaler's units.
@@ -34,4 +35,7 @@ def half_widths(residuals: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def coverage(residuals: np.ndarray, mask: np.ndarray, widths: np.ndarray) -> dict[str, float]:
     """Returns for each level the part of the values that lie in the interval."""
     inside = np.abs(residuals)[None] <= widths[:, None]
-    return {f"coverage_{level}": float((inside[index] * mask).sum() / mask.sum()) for index, level in enumerate(LEVELS)}
+    return {
+        f"coverage_{level}": float((inside[index] * mask).sum() / mask.sum())
+        for index, level in enumerate(LEVELS)
+    }

@@ -10,14 +10,15 @@ def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
 
     Args:
         nats: (tokens,) -log p of each token that is scored.
-        about: of the examples: the numbers of tokens, characters and words of the test split, the share of unknown tokens, and the nats
-            of their spelling.
+        about: of the examples: the numbers of tokens, characters and words of the test split, the
+            share of unknown tokens, and the nats of their spelling.
 
     Returns:
-        `perplexity` a token, exp of the mean, and `nats_per_token`: all unknown tokens are one and the same here, as is usual, so that
-        these fall with the size of the vocabulary. `bits_per_character` and `perplexity_per_word` do not: an unknown token costs its
-        spelling too. They count the nats of all tokens over the split's characters and words; where not all tokens are scored, in
-        proportion. And `unknown_rate`, the share of unknown tokens.
+        `perplexity` a token, exp of the mean, and `nats_per_token`: all unknown tokens are one and
+        the same here, as is usual, so that these fall with the size of the vocabulary.
+        `bits_per_character` and `perplexity_per_word` do not: an unknown token costs its spelling
+        too. They count the nats of all tokens over the split's characters and words; where not all
+        tokens are scored, in proportion. And `unknown_rate`, the share of unknown tokens.
     """
     mean = float(nats.mean())
     whole = mean * about["tokens"]["test"] + about["spelling_nats"]["test"]
@@ -30,21 +31,25 @@ def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def probabilities(logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> np.ndarray:
+def probabilities(
+    logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
+) -> np.ndarray:
     """Returns the probabilities from which the next token is drawn, (..., tokens) float64.
 
     Args:
         logits: (..., tokens).
         temperature: divides the logits; 0 leaves only the likeliest.
         top_k: only so many of the likeliest are left (Fan et al., 2018).
-        top_p: only the likeliest whose probabilities together first reach this are left (Holtzman et al., 2020).
+        top_p: only the likeliest whose probabilities together first reach this are left (Holtzman
+            et al., 2020).
     """
     logits = np.asarray(logits, np.float64)
     if temperature == 0:
         best = np.zeros_like(logits)
         np.put_along_axis(best, logits.argmax(-1)[..., None], 1.0, -1)
         return best
-    # Divided last: a temperature next to 0 makes numbers infinite, and the difference of two such is none.
+    # Divided last: a temperature next to 0 makes numbers infinite, and the difference of two such
+    # is none.
     with np.errstate(over="ignore"):
         found = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
     found /= found.sum(-1, keepdims=True)

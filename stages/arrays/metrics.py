@@ -1,25 +1,30 @@
-"""Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask is 1."""
+"""Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask
+is 1."""
 
 from typing import Any
 
 import numpy as np
 
 
-def seasonal_scale(values: np.ndarray, observed: np.ndarray, starts: np.ndarray, ends: np.ndarray, season: int) -> np.ndarray:
-    """Returns the denominator of MASE: the mean absolute error of the seasonal naive forecast within known rows.
+def seasonal_scale(
+    values: np.ndarray, observed: np.ndarray, starts: np.ndarray, ends: np.ndarray, season: int
+) -> np.ndarray:
+    """Returns the denominator of MASE: the mean absolute error of the seasonal naive forecast
+    within known rows.
 
-    Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006. As in the M4 competition the known rows are all
-    rows before the test split.
+    Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006. As in the M4
+    competition the known rows are all rows before the test split.
 
     Args:
         values: (rows, targets) raw units.
-        observed: (rows, targets), False where a value was filled in; such values and the differences from them do not count.
+        observed: (rows, targets), False where a value was filled in; such values and the
+            differences from them do not count.
         starts, ends: (series,) first known row of each series, and the row after the last one.
         season: steps; 1 gives the plain naive forecast.
 
     Returns:
-        (series, targets) raw units; NaN where the error is 0 or no known row has a known one a season before it: the series is left
-        out of MASE.
+        (series, targets) raw units; NaN where the error is 0 or no known row has a known one a
+        season before it: the series is left out of MASE.
     """
     out = np.full((len(starts), values.shape[1]), np.nan)
     for series, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -31,11 +36,18 @@ def seasonal_scale(values: np.ndarray, observed: np.ndarray, starts: np.ndarray,
 
 
 def scores(
-    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray, *, by_horizon: bool = False
+    actual: np.ndarray,
+    forecast: np.ndarray,
+    mask: np.ndarray,
+    scale: np.ndarray,
+    *,
+    by_horizon: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Returns MAE and RMSE in the units given, MASE (1 is the seasonal naive forecast in training) and sMAPE in percent (0 to 200).
+    """Returns MAE and RMSE in the units given, MASE (1 is the seasonal naive forecast in training)
+    and sMAPE in percent (0 to 200).
 
-    sMAPE = mean 200 |y - f| / (|y| + |f|), 0 where both are 0: Makridakis et al., "The M4 competition", 2020.
+    sMAPE = mean 200 |y - f| / (|y| + |f|), 0 where both are 0: Makridakis et al., "The M4
+    competition", 2020.
 
     Args:
         actual, forecast, mask: (windows, horizon, targets).
@@ -55,7 +67,9 @@ def scores(
     }
 
 
-def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+def scaled_errors(
+    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray
+) -> dict[str, np.ndarray]:
     """Returns the mean squared and absolute error in the scaler's units, as papers report them."""
     error = np.abs(actual - forecast)
     return {"scaled_mse": _mean(error**2, mask, None), "scaled_mae": _mean(error, mask, None)}
@@ -64,23 +78,35 @@ def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) ->
 def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
     total = np.sum(weights > 0, axis=axes, dtype=np.float64)
     return np.divide(
-        np.sum(np.where(weights > 0, values, 0), axis=axes, dtype=np.float64), total, out=np.full_like(total, np.nan), where=total > 0
+        np.sum(np.where(weights > 0, values, 0), axis=axes, dtype=np.float64),
+        total,
+        out=np.full_like(total, np.nan),
+        where=total > 0,
     )
 
 
 def owa(entry: dict[str, Any], naive2: dict[str, Any]) -> float:
-    """Returns the mean of sMAPE and MASE relative to those of Naive2 (Makridakis et al., 2020); NaN where one of these is 0 or none."""
+    """Returns the mean of sMAPE and MASE relative to those of Naive2 (Makridakis et al., 2020); NaN
+    where one of these is 0 or none."""
     references = [naive2[score] for score in ("smape", "mase")]
     if not all(np.isfinite(value) and value > 0 for value in map(number, references)):
         return float("nan")
-    return sum(number(entry[score]) / number(reference) for score, reference in zip(("smape", "mase"), references, strict=True)) / 2
+    return (
+        sum(
+            number(entry[score]) / number(reference)
+            for score, reference in zip(("smape", "mase"), references, strict=True)
+        )
+        / 2
+    )
 
 
 def number(value: Any) -> float:
-    """Returns a score as it was computed or read from a file, where null stands for one that does not exist."""
+    """Returns a score as it was computed or read from a file, where null stands for one that does
+    not exist."""
     return float("nan") if value is None else float(value)
 
 
 def skill(model: float | np.ndarray, baseline: float) -> float | None:
-    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the baseline makes no error, or is none."""
+    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the
+    baseline makes no error, or is none."""
     return None if not baseline > 0 or not np.isfinite(model) else float(1 - model / baseline)

@@ -31,7 +31,8 @@ class ByFraction(Section):
 
 
 class ByCount(Section):
-    """Rows of each series; one of them may be `rest`. Without a `rest`, rows past their sum are in no split."""
+    """Rows of each series; one of them may be `rest`. Without a `rest`, rows past their sum are in
+    no split."""
 
     train: Count | Literal["rest"]
     validation: Count | Literal["rest"]
@@ -45,7 +46,8 @@ class ByCount(Section):
 
 
 class ByDate(Section):
-    """The first time of validation and of test, and optionally the first time that is in no split."""
+    """The first time of validation and of test, and optionally the first time that is in no
+    split."""
 
     validation: datetime.date | datetime.datetime
     test: datetime.date | datetime.datetime
@@ -53,7 +55,9 @@ class ByDate(Section):
 
     def on_clock(self, clock: Callable[[pd.Timestamp], pd.Timestamp]) -> "ByDate":
         """Returns the same times as `clock` shows them."""
-        return self.model_copy(update={name: clock(pd.Timestamp(time)) for name, time in self if time is not None})
+        return self.model_copy(
+            update={name: clock(pd.Timestamp(time)) for name, time in self if time is not None}
+        )
 
 
 Split = ByFraction | ByCount | ByDate
@@ -82,16 +86,30 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
         case ByCount():
             counts = [split.train, split.validation, split.test]
             known = sum(count for count in counts if count != "rest")
-            sizes = np.stack([lengths - known if count == "rest" else np.full_like(lengths, count) for count in counts], axis=1)
+            sizes = np.stack(
+                [
+                    lengths - known if count == "rest" else np.full_like(lengths, count)
+                    for count in counts
+                ],
+                axis=1,
+            )
             ends = np.cumsum(sizes, axis=1)
         case ByDate():
             if not pd.api.types.is_datetime64_any_dtype(times):
-                raise InputError("ingest.split: expected fractions or counts, as this table has no dates; received dates")
+                raise InputError(
+                    "ingest.split: expected fractions or counts, as this table has no dates; "
+                    "received dates"
+                )
             ends = np.empty((len(first), 3), np.int64)
-            edges = [pd.Timestamp(edge) for edge in (split.validation, split.test, split.end or datetime.datetime.max)]
+            edges = [
+                pd.Timestamp(edge)
+                for edge in (split.validation, split.test, split.end or datetime.datetime.max)
+            ]
             for series, (start, stop) in enumerate(pairwise(starts)):
                 own = times.iloc[start:stop]
-                ends[series] = [len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges]
+                ends[series] = [
+                    len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges
+                ]
     out = first[:, None] + np.concatenate([np.zeros((len(first), 1), np.int64), ends], axis=1)
     sizes = np.diff(out, axis=1)
     bad = np.flatnonzero((sizes < 1).any(axis=1) | (out[:, -1] > starts[1:]))
@@ -99,7 +117,9 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
         series = int(bad[0])
         got = ", ".join(f"{name} {size}" for name, size in zip(SPLITS, sizes[series], strict=True))
         raise InputError(
-            f"ingest.split: expected at least one row in each split, received {got} of the {lengths[series]} rows of series "
-            f"{series + 1} of {len(first)} ({len(bad)} such series): give more rows or another split"
+            f"ingest.split: expected at least one row in each split, received {got} of the "
+            f"{lengths[series]} rows of series "
+            f"{series + 1} of {len(first)} ({len(bad)} such series): give more rows or another "
+            "split"
         )
     return out

@@ -1,4 +1,5 @@
-"""Batches of token ids: one long text in parallel streams, or the beginnings of short texts. Cut from the flat array when needed."""
+"""Batches of token ids: one long text in parallel streams, or the beginnings of short texts. Cut
+from the flat array when needed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,13 @@ from stages.arrays.tokens import PAD
 
 @dataclass(frozen=True)
 class Stream:
-    """One text as `streams` texts that are read side by side, `steps` tokens at a time; every token is a target exactly once.
+    """One text as `streams` texts that are read side by side, `steps` tokens at a time; every token
+    is a target exactly once.
 
-    Example `block * streams + stream` are the tokens of one stream in one block, so that a batch of `streams` examples in their order
-    goes on where the batch before it stopped. With ids 5 6 7 8 9, an end id of 2, two streams and two steps, batches are
-    (inputs -> targets; * counts for nothing):
+    Example `block * streams + stream` are the tokens of one stream in one block, so that a batch of
+    `streams` examples in their order goes on where the batch before it stopped. With ids 5 6 7 8 9,
+    an end id of 2, two streams and two steps, batches are (inputs -> targets; * counts for
+    nothing):
 
     | block | stream 0 | stream 1 |
     |---|---|---|
@@ -26,7 +29,8 @@ class Stream:
     Attributes:
         ids: (tokens,) of the split; may be memory-mapped.
         first: the id that the first token is predicted from.
-        carry: blocks through which the state is carried before it starts from zero again, in each stream at another block; None: all.
+        carry: blocks through which the state is carried before it starts from zero again, in each
+            stream at another block; None: all.
     """
 
     ids: np.ndarray
@@ -50,7 +54,8 @@ class Stream:
         return places, (within < self._length) & (places < len(self.ids))
 
     def cut(self, indices: np.ndarray) -> dict[str, Any]:
-        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1 for those that count.
+        """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1
+        for those that count.
 
         With `carry` also `carried` (examples,) float32, 0 for those whose state starts from zero.
         """
@@ -69,7 +74,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Every beginning of a text predicts its next token. Beginnings are padded on the left, and cut there to `steps` tokens.
+    """Every beginning of a text predicts its next token. Beginnings are padded on the left, and cut
+    there to `steps` tokens.
 
     The text 5 6 7 gives, with three steps, 0 0 5 -> 6 and 0 5 6 -> 7.
 
@@ -98,11 +104,20 @@ class Prefixes:
         before = places[:, None] + np.arange(-self.steps, 0)
         real = before >= start[:, None]
         tokens = np.where(real, self.ids[np.where(real, before, 0)], PAD).astype(np.int32)
-        return {"inputs": {"tokens": tokens}, "targets": self.ids[places].astype(np.int32), "mask": np.ones(len(places), np.float32)}
+        return {
+            "inputs": {"tokens": tokens},
+            "targets": self.ids[places].astype(np.int32),
+            "mask": np.ones(len(places), np.float32),
+        }
 
 
 def of_split(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, streams: int, steps: int, carry: int | None = None
+    arrays: dict[str, np.ndarray],
+    about: dict[str, Any],
+    split: str,
+    streams: int,
+    steps: int,
+    carry: int | None = None,
 ) -> Stream | Prefixes:
     """Returns the batches of `split` from the examples that `tokenize_text` wrote."""
     ids, starts = tokens_of(arrays, split)

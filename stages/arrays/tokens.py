@@ -1,4 +1,5 @@
-"""Tokenizers: text to token ids and back. Each is fitted on training text, and is written down as readable JSON.
+"""Tokenizers: text to token ids and back. Each is fitted on training text, and is written down as
+readable JSON.
 
 The first ids mean the same in all of them: 0 is padding, 1 an unknown token, 2 the end of a text.
 """
@@ -27,13 +28,20 @@ Unit = Literal["words", "characters", "bytes"]
 def _apart() -> re.Pattern[str]:
     """Returns the pattern of words, and of every other visible character by itself.
 
-    By Unicode's rules (annex 29), what extends a character stays with it: combining marks, such as accents and the vowels of many scripts;
-    joiners, which words of Persian and Indian languages have inside; the colours of emoji, and emoji that are joined to one.
+    By Unicode's rules (annex 29), what extends a character stays with it: combining marks, such as
+    accents and the vowels of many scripts; joiners, which words of Persian and Indian languages
+    have inside; the colours of emoji, and emoji that are joined to one.
     """
-    marks = "".join(chr(point) for point in range(sys.maxunicode) if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me"))
+    marks = "".join(
+        chr(point)
+        for point in range(sys.maxunicode)
+        if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me")
+    )
     # The long list is only gone through where a character can be in it.
     extending = f"(?![\0-\u02ff])[{marks}\u200c\u200d\U0001f3fb-\U0001f3ff]"
-    return re.compile(rf"\w+(?:{extending}\w*)*|[^\w\s](?:{extending})*(?:(?<=\u200d)[^\w\s](?:{extending})*)*")
+    return re.compile(
+        rf"\w+(?:{extending}\w*)*|[^\w\s](?:{extending})*(?:(?<=\u200d)[^\w\s](?:{extending})*)*"
+    )
 
 
 class Tokenizer(Protocol):
@@ -41,8 +49,10 @@ class Tokenizer(Protocol):
 
     Attributes:
         size: how many ids there are.
-        left_out: the training tokens that are unknown, and how often each is there; known when it was fitted only.
-        rarest: the tokens of the vocabulary that are the rarest in training: mostly those that it has once.
+        left_out: the training tokens that are unknown, and how often each is there; known when it
+            was fitted only.
+        rarest: the tokens of the vocabulary that are the rarest in training: mostly those that it
+            has once.
     """
 
     left_out: Mapping[str, int]
@@ -73,13 +83,18 @@ class Tokenizer(Protocol):
 
 
 class Words:
-    """Words between white space; with `apart`, punctuation marks are words of their own. Decoding puts one space between words."""
+    """Words between white space; with `apart`, punctuation marks are words of their own. Decoding
+    puts one space between words."""
 
-    def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool) -> None:
+    def __init__(
+        self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool
+    ) -> None:
         self.tokens, self.counts, self.lower, self.apart = list(tokens), list(counts), lower, apart
         self.left_out: Mapping[str, int] = {}
         # Text that spells a special token is text, not the token.
-        self._ids = {token: number for number, token in enumerate(self.tokens) if number >= len(SPECIAL)}
+        self._ids = {
+            token: number for number, token in enumerate(self.tokens) if number >= len(SPECIAL)
+        }
 
     @property
     def size(self) -> int:
@@ -100,10 +115,16 @@ class Words:
         parts = [self._split(text) for text in texts]
         lengths = np.fromiter(map(len, parts), np.int64, len(parts))
         get = self._ids.get
-        return np.fromiter((get(word, UNKNOWN) for word in chain.from_iterable(parts)), np.int64, int(lengths.sum())), lengths
+        return np.fromiter(
+            (get(word, UNKNOWN) for word in chain.from_iterable(parts)),
+            np.int64,
+            int(lengths.sum()),
+        ), lengths
 
     def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
-        return list(compress(chain.from_iterable(map(self._split, texts)), (ids == UNKNOWN).tolist()))
+        return list(
+            compress(chain.from_iterable(map(self._split, texts)), (ids == UNKNOWN).tolist())
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         return " ".join(self.tokens[number] for number in ids)
@@ -112,7 +133,9 @@ class Words:
         return self.tokens[number]
 
     def content(self) -> str:
-        return _written({"unit": "words", "lower": self.lower, "apart": self.apart}, self.tokens, self.counts)
+        return _written(
+            {"unit": "words", "lower": self.lower, "apart": self.apart}, self.tokens, self.counts
+        )
 
 
 class Characters:
@@ -138,7 +161,9 @@ class Characters:
     def _points(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         texts = [text.lower() for text in texts] if self.lower else texts
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32), lengths
+        return np.frombuffer(
+            "".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32
+        ), lengths
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
         points, counts = np.unique(self._points(list(texts))[0], return_counts=True)
@@ -162,7 +187,8 @@ class Characters:
 
 
 class Bytes:
-    """Byte-level byte-pair encoding (Sennrich et al., 2016; Radford et al., 2019), by Hugging Face's tokenizers.
+    """Byte-level byte-pair encoding (Sennrich et al., 2016; Radford et al., 2019), by Hugging
+    Face's tokenizers.
 
     Pieces of words, made of bytes: nothing is unknown, and decoding gives every text back exactly.
     """
@@ -195,7 +221,14 @@ class Bytes:
         return self._trained.to_str(pretty=True)
 
 
-def fit(texts: Iterable[Sequence[str]], unit: Unit, size: int | None, minimum_count: int, lower: bool, apart: bool) -> Tokenizer:
+def fit(
+    texts: Iterable[Sequence[str]],
+    unit: Unit,
+    size: int | None,
+    minimum_count: int,
+    lower: bool,
+    apart: bool,
+) -> Tokenizer:
     """Fits a tokenizer on training text, given in parts.
 
     Args:
@@ -212,34 +245,53 @@ def fit(texts: Iterable[Sequence[str]], unit: Unit, size: int | None, minimum_co
     for part in texts:
         counts.update(empty.count(part))
     if not counts:
-        raise InputError(f"expected at least one token in the training text, received none: {unit} of an empty text")
+        raise InputError(
+            f"expected at least one token in the training text, received none: {unit} of an empty "
+            "text"
+        )
     # By count, then by token: the same text gives the same ids, in whatever order it comes.
-    known = (pair for pair in counts.items() if pair[1] >= minimum_count and pair[0] != SPECIAL[UNKNOWN])
+    known = (
+        pair for pair in counts.items() if pair[1] >= minimum_count and pair[0] != SPECIAL[UNKNOWN]
+    )
     kept = sorted(known, key=lambda pair: (-pair[1], pair[0]))
     if size is not None:
         if size > len(kept) + len(SPECIAL):
             raise InputError(
-                f"tokenize_text.vocabulary_size: expected at most {len(kept) + len(SPECIAL)}, as the training text has {len(kept)} "
-                f"different {unit} (of at least {minimum_count} each), received {size}; null takes all of them"
+                f"tokenize_text.vocabulary_size: expected at most {len(kept) + len(SPECIAL)}, as "
+                f"the training text has {len(kept)} "
+                f"different {unit} (of at least {minimum_count} each), received {size}; null "
+                "takes all of them"
             )
         kept = kept[: size - len(SPECIAL)]
-    tokens, found = [*SPECIAL, *(token for token, _ in kept)], [0, 0, 0, *(count for _, count in kept)]
-    fitted = Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+    tokens, found = (
+        [*SPECIAL, *(token for token, _ in kept)],
+        [0, 0, 0, *(count for _, count in kept)],
+    )
+    fitted = (
+        Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+    )
     fitted.left_out = counts - Counter(dict(kept))
     return fitted
 
 
-def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: int, lower: bool) -> Bytes:
+def _fit_bytes(
+    texts: Iterable[Sequence[str]], size: int | None, minimum_count: int, lower: bool
+) -> Bytes:
     import tokenizers
     from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
     if size is None:
-        raise InputError("tokenize_text.vocabulary_size: expected a number for the unit bytes, received null")
+        raise InputError(
+            "tokenize_text.vocabulary_size: expected a number for the unit bytes, received null"
+        )
     trained = tokenizers.Tokenizer(models.BPE())
     trained.normalizer = normalizers.Lowercase() if lower else None
-    # Learning takes the square of a word's length: what is longer than any word, as sequences of genes are, is cut.
+    # Learning takes the square of a word's length: what is longer than any word, as sequences of
+    # genes are, is cut.
     cut = pre_tokenizers.Split(tokenizers.Regex(rf"\S{{{LONGEST_WORD}}}"), "isolated")
-    trained.pre_tokenizer = pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    trained.pre_tokenizer = pre_tokenizers.Sequence(
+        [cut, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     trained.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
@@ -252,7 +304,8 @@ def _fit_bytes(texts: Iterable[Sequence[str]], size: int | None, minimum_count: 
     trained.train_from_iterator(texts, trainer)
     if trained.get_vocab_size() != size:
         raise InputError(
-            f"tokenize_text.vocabulary_size: expected a number from {len(alphabet) + len(SPECIAL)} (all bytes) to what the training text "
+            "tokenize_text.vocabulary_size: expected a number from "
+            f"{len(alphabet) + len(SPECIAL)} (all bytes) to what the training text "
             f"can fill, here {trained.get_vocab_size()}, received {size}"
         )
     # Text that spells a special token is text, not the token.
@@ -276,11 +329,19 @@ def of(content: str) -> Tokenizer:
 
 def _rarest(tokens: Sequence[str], counts: Sequence[int]) -> list[str]:
     least = min(counts[len(SPECIAL) :], default=0)
-    return [token for token, count in zip(tokens[len(SPECIAL) :], counts[len(SPECIAL) :], strict=True) if count == least]
+    return [
+        token
+        for token, count in zip(tokens[len(SPECIAL) :], counts[len(SPECIAL) :], strict=True)
+        if count == least
+    ]
 
 
 def _written(settings: dict[str, Any], tokens: Sequence[str], counts: Sequence[int]) -> str:
     """Returns JSON with a token and its count a line."""
-    lines = ",\n".join(f"    {json.dumps(pair, ensure_ascii=False)}" for pair in zip(tokens, counts, strict=True))
-    head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in settings.items())
+    lines = ",\n".join(
+        f"    {json.dumps(pair, ensure_ascii=False)}" for pair in zip(tokens, counts, strict=True)
+    )
+    head = "".join(
+        f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in settings.items()
+    )
     return f'{{\n{head}  "tokens": [\n{lines}\n  ]\n}}\n'

@@ -1,4 +1,5 @@
-"""Windows as an index: a window is the row of its first target; its values are cut from the series when a batch needs them."""
+"""Windows as an index: a window is the row of its first target; its values are cut from the series
+when a batch needs them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,12 @@ from stages.arrays.splits import SPLITS
 def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
     """Returns which rows can be the first target row of a window of each split.
 
-    All targets of a window lie in its split; its past may reach back into the split before, which was known by then. The first
-    `lookback` rows of a series have no whole past, and the last `horizon - 1` rows of a split no whole future.
+    All targets of a window lie in its split; its past may reach back into the split before, which
+    was known by then. The first `lookback` rows of a series have no whole past, and the last
+    `horizon - 1` rows of a split no whole future.
 
-    With lookback 2 and horizon 1, and a series of 5 training rows, 1 validation row and 1 test row, windows are
-    (past rows -> target row):
+    With lookback 2 and horizon 1, and a series of 5 training rows, 1 validation row and 1 test row,
+    windows are (past rows -> target row):
 
     | split | windows |
     |---|---|
@@ -28,7 +30,8 @@ def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
         boundaries: (series, 4) as `stages.arrays.splits.boundaries` returns it.
 
     Returns:
-        (3, series, 2) for each split and series the first such row and the row after the last one; equal if there is none.
+        (3, series, 2) for each split and series the first such row and the row after the last one;
+        equal if there is none.
     """
     first = np.maximum(boundaries[:, :-1], boundaries[:, :1] + lookback)
     after = np.maximum(boundaries[:, 1:] - horizon + 1, first)
@@ -37,11 +40,13 @@ def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of one split. Only arrays of the series' own size and of (series,) are held; nothing is copied.
+    """The windows of one split. Only arrays of the series' own size and of (series,) are held;
+    nothing is copied.
 
     Attributes:
         values: (rows, columns) float32, scaled; may be memory-mapped.
-        observed: (rows, targets) bool, False where a target was filled in: such values are seen but never scored.
+        observed: (rows, targets) bool, False where a target was filled in: such values are seen but
+            never scored.
         calendar: (rows, features) float32.
         spans: (series, 2) rows that can be a window's first target.
         stride: steps between windows of a series.
@@ -81,8 +86,8 @@ class Windows:
         """Returns the windows `indices` as a batch.
 
         Returns:
-            `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon, features) and `series`
-            (windows,) int32; and what `future` returns.
+            `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon,
+            features) and `series` (windows,) int32; and what `future` returns.
         """
         origins, series = self.locate(indices)
         steps = origins[:, None] + np.arange(-self.lookback, self.horizon)
@@ -94,9 +99,13 @@ class Windows:
         return {"inputs": inputs, **self.future(indices)}
 
     def future(self, indices: np.ndarray) -> dict[str, Any]:
-        """Returns `targets` and `mask` of the windows `indices`, (windows, horizon, targets) float32; mask 0 is never scored."""
+        """Returns `targets` and `mask` of the windows `indices`, (windows, horizon, targets)
+        float32; mask 0 is never scored."""
         steps = self.locate(indices)[0][:, None] + np.arange(self.horizon)
-        return {"targets": _columns(self.values[steps], self.targets), "mask": self.observed[steps].astype(np.float32)}
+        return {
+            "targets": _columns(self.values[steps], self.targets),
+            "mask": self.observed[steps].astype(np.float32),
+        }
 
 
 def _columns(values: np.ndarray, columns: list[int]) -> np.ndarray:
@@ -105,7 +114,8 @@ def _columns(values: np.ndarray, columns: list[int]) -> np.ndarray:
 
 
 def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str) -> Windows:
-    """Returns the windows of `split` from the examples that `scale_and_window` wrote. Only training windows are strided."""
+    """Returns the windows of `split` from the examples that `scale_and_window` wrote. Only training
+    windows are strided."""
     return Windows(
         arrays["values"],
         arrays["observed"],

@@ -1,4 +1,5 @@
-"""Checkpoints of training on disk: named arrays that appear whole or not at all, and are checked before they are used."""
+"""Checkpoints of training on disk: named arrays that appear whole or not at all, and are checked
+before they are used."""
 
 import hashlib
 import json
@@ -23,8 +24,9 @@ KEPT = 2
 class Checkpoints:
     """The last two checkpoints of one training, in a folder of its own.
 
-    A checkpoint is `NUMBER.npz` and, written after it, `NUMBER.json` with its sha256: one without the other, one whose sum differs or that
-    is of another network is damaged, and the one before it is used. Whatever else is in their place is removed.
+    A checkpoint is `NUMBER.npz` and, written after it, `NUMBER.json` with its sha256: one without
+    the other, one whose sum differs or that is of another network is damaged, and the one before it
+    is used. Whatever else is in their place is removed.
     """
 
     def __init__(self, folder: Path, seconds: float | None) -> None:
@@ -52,7 +54,9 @@ class Checkpoints:
             self._forget(number)
         self._last = time.monotonic()
 
-    def latest(self, fits: Callable[[dict[str, np.ndarray]], bool] = lambda _: True) -> dict[str, np.ndarray] | None:
+    def latest(
+        self, fits: Callable[[dict[str, np.ndarray]], bool] = lambda _: True
+    ) -> dict[str, np.ndarray] | None:
         """Returns the arrays of the newest checkpoint that is whole and `fits`."""
         if self.seconds is None:
             return None
@@ -66,7 +70,11 @@ class Checkpoints:
                 reason = "it is of another network"
             except Exception as error:  # whatever stands there, training can begin without it
                 reason = str(error)
-            log.warning("the checkpoint %s is damaged: the one before it is used (%s)", self._path(number), reason)
+            log.warning(
+                "the checkpoint %s is damaged: the one before it is used (%s)",
+                self._path(number),
+                reason,
+            )
             self._forget(number)
         if numbers:
             log.warning("no checkpoint in %s is whole: training starts afresh", self.folder)
@@ -80,7 +88,9 @@ class Checkpoints:
         return self.folder / f"{number:08d}.npz"
 
     def _numbers(self) -> list[int]:
-        names = [path.stem for path in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", path.stem)]
+        names = [
+            path.stem for path in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", path.stem)
+        ]
         return [int(name) for name in names if name == f"{int(name):08d}"]
 
     def _forget(self, number: int) -> None:
@@ -111,33 +121,46 @@ def _remove(path: Path) -> None:
 
 
 def key_of(examples: Path, parameters: dict[str, Any]) -> str:
-    """Returns what names the checkpoints of one training: a sum over all that its result may depend on.
+    """Returns what names the checkpoints of one training: a sum over all that its result may depend
+    on.
 
-    That is the examples' files, the parameters, the project's code (all of it: what is imported only later counts as well), and the
-    versions of what computes.
+    That is the examples' files, the parameters, the project's code (all of it: what is imported
+    only later counts as well), and the versions of what computes.
     """
     stages = Path(__file__).parents[1]
     depends = {
         "parameters": parameters,
         "examples": sha256_of(examples),
-        "code": {path.relative_to(stages).as_posix(): sha256_of(path) for path in sorted(stages.rglob("*.py"))},
+        "code": {
+            path.relative_to(stages).as_posix(): sha256_of(path)
+            for path in sorted(stages.rglob("*.py"))
+        },
         "versions": {name: version(name) for name in ("keras", "numpy", "tensorflow")},
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def begin(folder: Path, key: str) -> Path:
-    """Returns where in `folder` the training named `key` has its checkpoints, and removes those of others.
+    """Returns where in `folder` the training named `key` has its checkpoints, and removes those of
+    others.
 
-    Its own are removed as well if it was finished and DVC has written `dvc.lock` since: who runs it again wants it done again. Until
-    then they are kept, as DVC may be killed before it has the model.
+    Its own are removed as well if it was finished and DVC has written `dvc.lock` since: who runs it
+    again wants it done again. Until then they are kept, as DVC may be killed before it has the
+    model.
     """
     if folder.parent.exists() and not folder.parent.is_dir():
-        raise InputError(f"expected a folder {folder.parent}, for checkpoints, found something else of this name: move it away")
+        raise InputError(
+            f"expected a folder {folder.parent}, for checkpoints, found something else of this "
+            "name: move it away"
+        )
     own, lock = folder / key, Path("dvc.lock")
     if folder.is_symlink() or not folder.is_dir():
         _remove(folder)
-    recorded = _done(own).exists() and lock.exists() and lock.stat().st_mtime_ns > _done(own).stat().st_mtime_ns
+    recorded = (
+        _done(own).exists()
+        and lock.exists()
+        and lock.stat().st_mtime_ns > _done(own).stat().st_mtime_ns
+    )
     for path in folder.glob("*"):
         if path != own or recorded or not path.is_dir():
             _remove(path)

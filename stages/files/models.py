@@ -14,8 +14,9 @@ from stages.files.writing import RESTORE, read_json, sha256_of, whole
 def write(path: Path, model: Any) -> None:
     """Saves a Keras model as `.keras`, without what changes from run to run.
 
-    Keras writes the date, the times of the archive's files, and memory addresses as ids of shared objects. Here the date is fixed,
-    ids are numbered in the order of their appearance, and the archive's files are sorted and dated 1980.
+    Keras writes the date, the times of the archive's files, and memory addresses as ids of shared
+    objects. Here the date is fixed, ids are numbered in the order of their appearance, and the
+    archive's files are sorted and dated 1980.
     """
     with whole(path) as part:
         model.save(part)
@@ -31,7 +32,8 @@ def write(path: Path, model: Any) -> None:
 
 
 def read(path: Path) -> Any:
-    """Loads a model in Keras's safe mode, which runs no code of the file's. Raises `InputError` for a file that it refuses."""
+    """Loads a model in Keras's safe mode, which runs no code of the file's. Raises `InputError` for
+    a file that it refuses."""
     import keras
 
     try:
@@ -42,18 +44,27 @@ def read(path: Path) -> Any:
         reason: Exception = error
     except Exception as error:  # what a file holds may be anything, and so are the errors
         reason = error
-    said = " ".join(str(reason).split()).split(". ")[0][:200]  # what follows is advice for who writes code
-    raise InputError(f"{path}: expected a Keras model as training writes it, received one that is refused: {said}. {RESTORE}") from None
+    said = " ".join(str(reason).split()).split(". ")[0][
+        :200
+    ]  # what follows is advice for who writes code
+    raise InputError(
+        f"{path}: expected a Keras model as training writes it, received one that is refused: "
+        f"{said}. {RESTORE}"
+    ) from None
 
 
 def about(folder: Path, prepared: Path) -> dict[str, Any]:
-    """Returns what `train` wrote about a model. Raises `InputError` where its examples have been prepared anew since.
+    """Returns what `train` wrote about a model. Raises `InputError` where its examples have been
+    prepared anew since.
 
     What a number means to the model stands beside its examples: their scaler, their tokenizer.
     """
     found = read_json(folder / "about.json")
     if found.get("examples") != sha256_of(prepared / "about.json"):
-        raise InputError(f"expected the examples in {prepared} that {folder} was trained on, received other ones: run `dvc repro`")
+        raise InputError(
+            f"expected the examples in {prepared} that {folder} was trained on, received other "
+            "ones: run `dvc repro`"
+        )
     return found
 
 
@@ -64,5 +75,7 @@ def _fixed_date(metadata: bytes) -> bytes:
 def _numbered(config: bytes) -> bytes:
     numbers: dict[str, str] = {}
     return re.sub(
-        r'("shared_object_id": )(\d+)', lambda found: found[1] + numbers.setdefault(found[2], str(len(numbers))), config.decode()
+        r'("shared_object_id": )(\d+)',
+        lambda found: found[1] + numbers.setdefault(found[2], str(len(numbers))),
+        config.decode(),
     ).encode()

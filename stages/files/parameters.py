@@ -19,7 +19,8 @@ from stages.sections import Section, Seed
 PATH = Path("params.yaml")
 SectionType = TypeVar("SectionType", bound=Section)
 
-# The parser takes a second for 40 KB; beyond these, a file of parameters is not one that somebody wrote.
+# The parser takes a second for 40 KB; beyond these, a file of parameters is not one that somebody
+# wrote.
 LARGEST_FILE = 1 << 18
 MOST_VALUES = 200_000
 # What is shown of a value, and how many faults of one section.
@@ -29,39 +30,61 @@ _TOLD = 5
 
 
 def read_all(path: Path = PATH) -> dict[str, Any]:
-    """Returns the whole file; nobody changes it. Raises `InputError` if it is missing, not YAML, or not a mapping."""
+    """Returns the whole file; nobody changes it. Raises `InputError` if it is missing, not YAML, or
+    not a mapping."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"expected {path} in the current folder, found none: run from the folder that holds dvc.yaml") from None
+        raise InputError(
+            f"expected {path} in the current folder, found none: run from the folder that holds "
+            "dvc.yaml"
+        ) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, received other bytes at offset {error.start}: save the file as UTF-8") from None
+        raise InputError(
+            f"{path}: expected UTF-8 text, received other bytes at offset {error.start}: save the "
+            "file as UTF-8"
+        ) from None
     if len(text) > LARGEST_FILE:
-        raise InputError(f"{path}: expected at most {LARGEST_FILE} characters, received {len(text)}: data belong into files of their own")
+        raise InputError(
+            f"{path}: expected at most {LARGEST_FILE} characters, received {len(text)}: data "
+            "belong into files of their own"
+        )
     content = _parsed(path, text)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys such as seed and tasks at the top, received {type(content).__name__}")
+        raise InputError(
+            f"{path}: expected keys such as seed and tasks at the top, received "
+            f"{type(content).__name__}"
+        )
     return content
 
 
 class _Constructor(SafeConstructor):
-    """Makes values of YAML's nodes, unless aliases that are repeated in aliases make too many of a few."""
+    """Makes values of YAML's nodes, unless aliases that are repeated in aliases make too many of a
+    few."""
 
     def construct_document(self, node: Node) -> Any:
         if _count(node, {}) > MOST_VALUES:
-            raise InputError(f"expected at most {MOST_VALUES} values, received more, counted with what aliases (*name) repeat")
+            raise InputError(
+                f"expected at most {MOST_VALUES} values, received more, counted with what aliases "
+                "(*name) repeat"
+            )
         return super().construct_document(node)
 
 
 def _count(node: Node, known: dict[int, int]) -> int:
-    """Returns how many values there are in a node with all its aliases written out; the memory holds each only once."""
+    """Returns how many values there are in a node with all its aliases written out; the memory
+    holds each only once."""
     if id(node) not in known:
         known[id(node)] = MOST_VALUES  # what holds itself has no end
         if isinstance(node.value, str):
             node.value.encode()  # half of a surrogate pair is no text
             parts: list[Node] = []
         else:
-            parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else [entry])]
+            parts = [
+                part
+                for entry in node.value
+                for part in (entry if isinstance(entry, tuple) else [entry])
+            ]
         known[id(node)] = 1 + sum(_count(part, known) for part in parts)
     return known[id(node)]
 
@@ -75,12 +98,18 @@ def _parsed(path: Path, text: str) -> Any:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except RecursionError:
-        raise InputError(f"{path}: expected a few levels of lists and keys, received hundreds") from None
+        raise InputError(
+            f"{path}: expected a few levels of lists and keys, received hundreds"
+        ) from None
     except Exception as error:  # on odd tags and numbers the parser raises anything
         where = getattr(error, "problem_mark", None)
         line, what = (f", line {where.line + 1}", "line") if where else ("", "value")
-        problem = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path}{line}: expected valid YAML, received: {problem}. Repair that {what}") from None
+        problem = getattr(error, "problem", None) or next(
+            iter(str(error).splitlines()), type(error).__name__
+        )
+        raise InputError(
+            f"{path}{line}: expected valid YAML, received: {problem}. Repair that {what}"
+        ) from None
 
 
 def all_tasks() -> dict[str, Any]:
@@ -92,7 +121,9 @@ def task(name: str) -> dict[str, Any]:
     """Returns the entry of the task called `name`."""
     tasks = all_tasks()
     if name not in tasks:
-        raise InputError(f"{PATH}: expected the name of a task, one of {', '.join(tasks)}; received {name!r}")
+        raise InputError(
+            f"{PATH}: expected the name of a task, one of {', '.join(tasks)}; received {name!r}"
+        )
     return validated(tasks[name], dict[str, Any], f"tasks.{name}")
 
 
@@ -119,23 +150,29 @@ def validated(value: Any, model: Any, where: str) -> Any:
 
 
 def checked(value: Any, model: Any, name: Callable[[Sequence[str]], str]) -> Any:
-    """Returns `value` as `model`; in errors, `name` gives what a user calls the value that stands behind some keys."""
+    """Returns `value` as `model`; in errors, `name` gives what a user calls the value that stands
+    behind some keys."""
     if value is None and isinstance(model, type) and issubclass(model, Section):
         value = {}
     try:
         return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
-        faults = _of_best_members([_Fault([], fault["loc"], fault) for fault in error.errors(include_url=False)], value)
+        faults = _of_best_members(
+            [_Fault([], fault["loc"], fault) for fault in error.errors(include_url=False)], value
+        )
         told = [fault.told(name, model) for fault in faults[:_TOLD]]
         more = [f"{len(faults) - _TOLD} more faults"] if len(faults) > _TOLD else []
         raise InputError("; ".join([*told, *more])) from None
     except Exception as error:  # a check that met what it did not expect: a pattern that is none, a number that is too large
-        raise InputError(f"{name([])}: expected values that can be used, received {_SHOWN.repr(value)}: {error}") from None
+        raise InputError(
+            f"{name([])}: expected values that can be used, received {_SHOWN.repr(value)}: {error}"
+        ) from None
 
 
 @dataclass(frozen=True)
 class _Fault:
-    """What pydantic found wrong: the keys that lead to it, what is left of its location, and all that is known of it."""
+    """What pydantic found wrong: the keys that lead to it, what is left of its location, and all
+    that is known of it."""
 
     keys: list[str]
     location: tuple[int | str, ...]
@@ -143,17 +180,28 @@ class _Fault:
 
     @property
     def cost(self) -> float:
-        """How much speaks against the member of a union that has this fault: most, if one is a section and the other is not."""
+        """How much speaks against the member of a union that has this fault: most, if one is a
+        section and the other is not."""
         is_section = isinstance(self.known["input"], dict)
-        if self.known["type"] == "model_type" or (self.known["type"] == "literal_error" and is_section):
+        if self.known["type"] == "model_type" or (
+            self.known["type"] == "literal_error" and is_section
+        ):
             return 100
         return 1.5 if self.known["type"] in ("missing", "extra_forbidden") else 1
 
     @property
     def expected(self) -> str:
         if self.known["type"] == "model_type":
-            kinds = [kind for kind in _sections(Section) if kind.__name__ == self.known["ctx"]["class_name"]]
-            return f"the keys {', '.join(kinds[0].model_fields)}" if len(kinds) == 1 else "keys with values"
+            kinds = [
+                kind
+                for kind in _sections(Section)
+                if kind.__name__ == self.known["ctx"]["class_name"]
+            ]
+            return (
+                f"the keys {', '.join(kinds[0].model_fields)}"
+                if len(kinds) == 1
+                else "keys with values"
+            )
         if self.known["type"] == "dict_type":
             return "keys with values"
         message = self.known["msg"].removeprefix("Value error, ")
@@ -162,23 +210,31 @@ class _Fault:
     def told(self, name: Callable[[Sequence[str]], str], model: Any) -> str:
         if self.known["type"] == "extra_forbidden":
             fields = ", ".join(getattr(model, "model_fields", {})) if len(self.keys) == 1 else ""
-            return f"{name(self.keys)} is not a known key" + (f"; expected one of {fields}" if fields else "")
+            return f"{name(self.keys)} is not a known key" + (
+                f"; expected one of {fields}" if fields else ""
+            )
         if self.known["type"] == "missing":
             return f"{name(self.keys)} is missing"
         return f"{name(self.keys)}: expected {self.expected}, received {_SHOWN.repr(self.known['input'])}"
 
 
 def _of_best_members(faults: list[_Fault], value: Any) -> list[_Fault]:
-    """Returns the faults at and below `value`; where it may be one of several types, those of the type that fits best.
+    """Returns the faults at and below `value`; where it may be one of several types, those of the
+    type that fits best.
 
-    A location holds keys, and the validator's names of a union's members: those are what the value does not have.
+    A location holds keys, and the validator's names of a union's members: those are what the value
+    does not have.
     """
     found: list[_Fault] = [fault for fault in faults if not fault.location]
     below: dict[tuple[int | str, bool], list[_Fault]] = {}
     for fault in faults:
         if fault.location:
             part, *rest = fault.location
-            is_key = _has(value, part) or (not rest and fault.known["type"] == "missing") or part == "[key]"
+            is_key = (
+                _has(value, part)
+                or (not rest and fault.known["type"] == "missing")
+                or part == "[key]"
+            )
             keys = [*fault.keys, str(part)] if is_key and part != "[key]" else fault.keys
             below.setdefault((part, is_key), []).append(_Fault(keys, tuple(rest), fault.known))
     members = []
@@ -191,15 +247,22 @@ def _of_best_members(faults: list[_Fault], value: Any) -> list[_Fault]:
 
 
 def _best(members: list[list[_Fault]], value: Any) -> list[_Fault]:
-    """Returns the faults of the member of a union that fits `value` best; one fault, if it fits none of them as a whole."""
-    if len(members) > 1 and all(len(faults) == 1 and faults[0].known["input"] is value for faults in members):
+    """Returns the faults of the member of a union that fits `value` best; one fault, if it fits
+    none of them as a whole."""
+    if len(members) > 1 and all(
+        len(faults) == 1 and faults[0].known["input"] is value for faults in members
+    ):
         together = " or ".join(dict.fromkeys(faults[0].expected for faults in members))
         return [_Fault(members[0][0].keys, (), {"type": "union", "msg": together, "input": value})]
     return min(members, key=lambda faults: sum(fault.cost for fault in faults), default=[])
 
 
 def _has(value: Any, part: int | str) -> bool:
-    return part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int) and part < len(value)
+    return (
+        part in value
+        if isinstance(value, dict)
+        else isinstance(value, list) and isinstance(part, int) and part < len(value)
+    )
 
 
 def _sections(base: type[Section]) -> Iterator[type[Section]]:

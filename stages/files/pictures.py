@@ -16,7 +16,8 @@ COLOURS = {"actual": "#3b3b3b", "model": "#c8102e", "baseline": "#6b7b8c"}
 CYCLE = ["#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f"]
 
 
-# Besides matplotlib's defaults. Nothing is a formula: names and tokens are shown as they are written.
+# Besides matplotlib's defaults. Nothing is a formula: names and tokens are shown as they are
+# written.
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -49,13 +50,20 @@ def _draw(path: Path, title: str, draw: Callable[[Any], None]) -> None:
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Returns `text` as a picture shows it: characters that cannot be seen, or that its font lacks, as escapes.
+    """Returns `text` as a picture shows it: characters that cannot be seen, or that its font lacks,
+    as escapes.
 
-    There is one font, which comes with matplotlib: with a machine's own fonts, each machine would draw another picture.
+    There is one font, which comes with matplotlib: with a machine's own fonts, each machine would
+    draw another picture.
     """
     glyphs = _glyphs()
     text = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join(one if ord(one) in glyphs and one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return "".join(
+        one
+        if ord(one) in glyphs and one.isprintable()
+        else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
 
 
 @cache
@@ -66,7 +74,8 @@ def _glyphs() -> frozenset[int]:
 
 
 def _logarithmic(axes: Any) -> None:
-    """Makes the vertical axis logarithmic, with plain numbers at its ticks, if it has a number above 0."""
+    """Makes the vertical axis logarithmic, with plain numbers at its ticks, if it has a number
+    above 0."""
     from matplotlib.ticker import LogLocator
 
     if not np.isfinite(axes.dataLim.minposy):
@@ -79,14 +88,32 @@ def _logarithmic(axes: Any) -> None:
 
 
 def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], title: str) -> None:
-    """Draws `train` and `validation` over `epoch`, a line for each `member`, and marks the epochs whose weights were kept."""
+    """Draws `train` and `validation` over `epoch`, a line for each `member`, and marks the epochs
+    whose weights were kept."""
 
     def draw(axes: Any) -> None:
         for (member, rows), best in zip(curve.groupby("member"), best_epochs, strict=True):
             first = member == 1
-            axes.plot(rows["epoch"], rows["train"], color=COLOURS["baseline"], label="train" if first else None)
-            axes.plot(rows["epoch"], rows["validation"], color=COLOURS["model"], label="validation" if first else None)
-            axes.plot(best, rows["validation"].iloc[best - 1], "o", color=COLOURS["actual"], markersize=4, label="kept" if first else None)
+            axes.plot(
+                rows["epoch"],
+                rows["train"],
+                color=COLOURS["baseline"],
+                label="train" if first else None,
+            )
+            axes.plot(
+                rows["epoch"],
+                rows["validation"],
+                color=COLOURS["model"],
+                label="validation" if first else None,
+            )
+            axes.plot(
+                best,
+                rows["validation"].iloc[best - 1],
+                "o",
+                color=COLOURS["actual"],
+                markersize=4,
+                label="kept" if first else None,
+            )
         _logarithmic(axes)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)
@@ -94,14 +121,32 @@ def learning_curve(path: Path, curve: pd.DataFrame, best_epochs: list[int], titl
     _draw(path, title, draw)
 
 
-def curve(path: Path, table: pd.DataFrame, x: str, y: str, x_label: str, y_label: str, logarithmic: bool, title: str) -> None:
+def curve(
+    path: Path,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    x_label: str,
+    y_label: str,
+    logarithmic: bool,
+    title: str,
+) -> None:
     """Draws the column `y` over `x` for each `method`; the network is `model`."""
 
     def draw(axes: Any) -> None:
         axes.set_prop_cycle(color=CYCLE)
         for method, rows in table.groupby("method", sort=False):
-            strong = {"color": COLOURS["model"], "linewidth": 2, "zorder": 3} if method == "model" else {"linewidth": 1}
-            axes.plot(rows[x], rows[y], label="network" if method == "model" else shown(method, 40), **strong)
+            strong = (
+                {"color": COLOURS["model"], "linewidth": 2, "zorder": 3}
+                if method == "model"
+                else {"linewidth": 1}
+            )
+            axes.plot(
+                rows[x],
+                rows[y],
+                label="network" if method == "model" else shown(method, 40),
+                **strong,
+            )
         if logarithmic:
             _logarithmic(axes)
         axes.set_xlabel(shown(x_label))
@@ -129,8 +174,16 @@ def forecast(path: Path, rows: pd.DataFrame, title: str) -> None:
 
     def draw(axes: Any) -> None:
         known, coming = rows[rows["actual"].notna()], rows[rows["mean"].notna()]
-        axes.plot(known["time"], known["actual"], color=COLOURS["actual"], linewidth=1, label="known")
-        axes.plot(coming["time"], coming["mean"], color=COLOURS["model"], label="forecast", marker="o" if len(coming) == 1 else None)
+        axes.plot(
+            known["time"], known["actual"], color=COLOURS["actual"], linewidth=1, label="known"
+        )
+        axes.plot(
+            coming["time"],
+            coming["mean"],
+            color=COLOURS["model"],
+            label="forecast",
+            marker="o" if len(coming) == 1 else None,
+        )
         for level, strength in ((95, 0.15), (80, 0.3)):
             low, high = (coming[f"{side}_{level}"].to_numpy(float) for side in ("lower", "upper"))
             bounded = np.isfinite(low) & np.isfinite(high)

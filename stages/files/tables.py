@@ -14,7 +14,9 @@ from stages.files.writing import RESTORE, whole
 def write(path: Path, table: pd.DataFrame) -> None:
     with whole(path) as part:
         # In groups of rows that are small enough to be read one at a time.
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), part, row_group_size=1 << 16)
+        pq.write_table(
+            pa.Table.from_pandas(table, preserve_index=False), part, row_group_size=1 << 16
+        )
 
 
 def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
@@ -37,4 +39,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
         return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: expected a table as Reprise writes it, received a damaged file: {reason}. {RESTORE}") from None
+        raise InputError(
+            f"{path}: expected a table as Reprise writes it, received a damaged file: {reason}. "
+            f"{RESTORE}"
+        ) from None

@@ -21,16 +21,20 @@ RESTORE = "`dvc repro` makes it again"
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` with the same ending and moves it into place when the block succeeds.
+    """Yields a temporary path beside `path` with the same ending and moves it into place when the
+    block succeeds.
 
-    The mode of a file that is replaced is kept. Raises `InputError` where the disk is full or the folder cannot be written.
+    The mode of a file that is replaced is kept. Raises `InputError` where the disk is full or the
+    folder cannot be written.
     """
     part = path.with_name(f".{path.stem[:100]}.{os.getpid()}.part{path.suffix}")
     with _written(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.unlink(missing_ok=True)
-            part.touch(exist_ok=False)  # nobody else's file or link, and private before there is anything to read in it
+            part.touch(
+                exist_ok=False
+            )  # nobody else's file or link, and private before there is anything to read in it
             _keep_access(path, part)
             yield part
             part.replace(path)
@@ -40,7 +44,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _keep_access(old: Path, new: Path) -> None:
-    """Gives `new` the owner and the mode of `old`, unless that can only be read: then it is DVC's, a link into its cache."""
+    """Gives `new` the owner and the mode of `old`, unless that can only be read: then it is DVC's,
+    a link into its cache."""
     if old.is_symlink() or not old.is_file() or _is_protected(old):
         return
     known = old.stat()
@@ -60,24 +65,39 @@ def _written(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(f"{path} could not be written: {reason}. Earlier results are untouched: repair this and run again") from error
+        raise InputError(
+            f"{path} could not be written: {reason}. Earlier results are untouched: repair this "
+            "and run again"
+        ) from error
 
 
 def expect_place(path: Path) -> None:
     """Raises `InputError` if nothing can be written to `path`, which a user named."""
     target = Path(os.path.realpath(path))
     if target.is_symlink():
-        raise InputError(f"{path}: expected a path to write to, received a link that leads back to itself: choose another path")
+        raise InputError(
+            f"{path}: expected a path to write to, received a link that leads back to itself: "
+            "choose another path"
+        )
     if path.is_dir():
-        raise InputError(f"{path}: expected a path to a file, received a folder: add the name of a file")
+        raise InputError(
+            f"{path}: expected a path to a file, received a folder: add the name of a file"
+        )
     if not path.exists() and not target.parent.is_dir():
-        raise InputError(f"{path}: expected a path in a folder that exists, found no folder {target.parent}: make it first")
+        raise InputError(
+            f"{path}: expected a path in a folder that exists, found no folder {target.parent}: "
+            "make it first"
+        )
     if path.is_file() and _is_protected(path):
-        raise InputError(f"{path}: expected a file that can be written, received one that is write-protected: choose another path")
+        raise InputError(
+            f"{path}: expected a file that can be written, received one that is write-protected: "
+            "choose another path"
+        )
 
 
 def write_output(path: Path, text: str) -> None:
-    """Writes `text` to a path that a user named: through links to what they point at, and into what is no plain file, such as a pipe.
+    """Writes `text` to a path that a user named: through links to what they point at, and into what
+    is no plain file, such as a pipe.
 
     Plain files appear whole. No folder is made.
     """
@@ -99,7 +119,11 @@ def _is(stream: Any, known: os.stat_result) -> bool:
     """Whether a stream writes to the file of which `known` tells."""
     try:
         return os.path.samestat(os.fstat(stream.fileno()), known)
-    except (OSError, ValueError, AttributeError):  # a stream that was closed, or is none of the system's
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+    ):  # a stream that was closed, or is none of the system's
         return False
 
 
@@ -118,9 +142,14 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON as Reprise writes it, received a damaged file: {error}. {RESTORE}") from None
+        raise InputError(
+            f"{path}: expected JSON as Reprise writes it, received a damaged file: {error}. "
+            f"{RESTORE}"
+        ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object, received {type(content).__name__}. {RESTORE}")
+        raise InputError(
+            f"{path}: expected a JSON object, received {type(content).__name__}. {RESTORE}"
+        )
     return content
 
 
@@ -128,7 +157,9 @@ def sha256_of(path: Path) -> str:
     """Returns the sum of a file; of a folder, that of its files' names and sums."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = "".join(f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        lines = "".join(
+            f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in files
+        )
         return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

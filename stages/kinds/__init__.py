@@ -1,17 +1,24 @@
 """The kinds of tasks: what differs between forecasting and every other way to learn from sequences.
 
-A kind is a folder here and one line in `PREPARED_BY`. Its modules are named as the stages they serve, so that a stage depends
-on nothing but what it runs: a new score retrains nothing. Each module that has parameters defines them as `Parameters`
-(a `stages.sections.Section`); besides, the stages call:
+A kind is a folder here and one line in `PREPARED_BY`. Its modules are named as the stages they
+serve, so that a stage depends on nothing but what it runs: a new score retrains nothing. Each
+module that has parameters defines them as `Parameters` (a `stages.sections.Section`); besides, the
+stages call:
 
-- `ingest.ingest(parts, parameters)`: raw tables -> the typed table with its column `split`, and what `about.json` says of it;
-  `ingest.columns_to_read(parameters)`: what is read of the raw file, a `Wanted`; `ingest.READS`: what reads it, of `stages.files.readers`.
-- `baseline.baseline(arrays, about, parameters)`: examples -> `{method: scores}`, and the arrays that evaluation needs.
+- `ingest.ingest(parts, parameters)`: raw tables -> the typed table with its column `split`, and
+  what `about.json` says of it;
+  `ingest.columns_to_read(parameters)`: what is read of the raw file, a `Wanted`; `ingest.READS`:
+  what reads it, of `stages.files.readers`.
+- `baseline.baseline(arrays, about, parameters)`: examples -> `{method: scores}`, and the arrays
+  that evaluation needs.
 - `train.build(about, parameters)`: a Keras network; `train.loss(parameters)`: its elementwise loss.
-- `train.batches(arrays, about, split, parameters)`: the source of batches of a split, `stages.networks.training.Batches`.
-- `evaluate.evaluate(arrays, about, predict, floors, floor_arrays, parameters)`: scores, a table of curves, and what was fitted on
+- `train.batches(arrays, about, split, parameters)`: the source of batches of a split,
+  `stages.networks.training.Batches`.
+- `evaluate.evaluate(arrays, about, predict, floors, floor_arrays, parameters)`: scores, a table of
+  curves, and what was fitted on
   validation; `evaluate.CURVE`: what is drawn of the curves.
-- `predict.predict(known, network, parameters, given)`: what comes next, a `Prediction`; `predict.arguments(parser)`: what can be asked on
+- `predict.predict(known, network, parameters, given)`: what comes next, a `Prediction`;
+  `predict.arguments(parser)`: what can be asked on
   the command line; `predict.DRAWN`: the picture of it.
 
 No kind loops over epochs, and none opens a file.
@@ -35,7 +42,8 @@ class Known:
     """What a prediction starts from.
 
     Attributes:
-        examples: what the preparing stage wrote, `arrays` and `about`; `fitted`: the arrays of the evaluation.
+        examples: what the preparing stage wrote, `arrays` and `about`; `fitted`: the arrays of the
+            evaluation.
         ingested: what `about.json` says of the ingested table. layout: the task's section `ingest`.
         table: reads the ingested table. raw: reads a raw file that is laid out like the task's.
         text: reads a text file that the preparing stage wrote, by its name.
@@ -70,8 +78,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What comes next: `files` by name, the `rows` of a plot and its `title`; or the answer to what was `asked` on the command line, as
-    the content of a file, and as it is `said`."""
+    """What comes next: `files` by name, the `rows` of a plot and its `title`; or the answer to what
+    was `asked` on the command line, as the content of a file, and as it is `said`."""
 
     files: dict[str, str] = field(default_factory=dict)
     rows: Any = None
@@ -81,7 +89,10 @@ class Prediction:
 
 
 def part(kind: str, stage: str) -> ModuleType:
-    """Returns the module of `kind` that serves `stage`. It is imported only now, so a stage pays for nothing else."""
+    """Returns the module of `kind` that serves `stage`. It is imported only now, so a stage pays
+    for nothing else."""
     if kind not in PREPARED_BY:
-        raise InputError(f"params.yaml: expected one of the kinds {', '.join(PREPARED_BY)}, received {kind!r}")
+        raise InputError(
+            f"params.yaml: expected one of the kinds {', '.join(PREPARED_BY)}, received {kind!r}"
+        )
     return import_module(f"stages.kinds.{kind}.{stage}")

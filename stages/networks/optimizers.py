@@ -1,8 +1,10 @@
-"""Adam and SGD: Keras's, with the update of a variable as one operation of TensorFlow's instead of a dozen.
+"""Adam and SGD: Keras's, with the update of a variable as one operation of TensorFlow's instead of
+a dozen.
 
-The formulas, the variables and their names are Keras's. The learning rate may be a schedule, and gradients are clipped as Keras does.
-Gradients are tensors: those of an embedding, which come as rows (`tf.IndexedSlices`), are to be made whole before. TensorFlow copies a
-variable each time it is read once rows of it alone were written.
+The formulas, the variables and their names are Keras's. The learning rate may be a schedule, and
+gradients are clipped as Keras does. Gradients are tensors: those of an embedding, which come as
+rows (`tf.IndexedSlices`), are to be made whole before. TensorFlow copies a variable each time it is
+read once rows of it alone were written.
 """
 
 from typing import Any
@@ -18,7 +20,10 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        rate, first, second, epsilon = (tf.cast(of, variable.dtype) for of in (learning_rate, self.beta_1, self.beta_2, self.epsilon))
+        rate, first, second, epsilon = (
+            tf.cast(of, variable.dtype)
+            for of in (learning_rate, self.beta_1, self.beta_2, self.epsilon)
+        )
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

@@ -1,12 +1,14 @@
 """SimpleRNN, LSTM and GRU: Keras's layers, with a loop that trains as fast as the machine allows.
 
-`SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` take the arguments of the Keras layers of these names, have their weights, and give
-their results and gradients to rounding. They call themselves by Keras's classes where Keras asks, so that a saved model is one of
-plain Keras and loads without this package; `accelerate` gives a loaded model the fast loop back.
+`SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` take the arguments of the Keras layers of these
+names, have their weights, and give their results and gradients to rounding. They call themselves by
+Keras's classes where Keras asks, so that a saved model is one of plain Keras and loads without this
+package; `accelerate` gives a loaded model the fast loop back.
 
-The fast loop is for CPUs. On a GPU the layers take Keras's way, which is cuDNN. Where a layer, or what it is called with, is not covered
-they take it too, and a debug message of the logger `reprise` says why. So they do in a model that is exported, as other programs than
-TensorFlow cannot read a compiled loop.
+The fast loop is for CPUs. On a GPU the layers take Keras's way, which is cuDNN. Where a layer, or
+what it is called with, is not covered they take it too, and a debug message of the logger `reprise`
+says why. So they do in a model that is exported, as other programs than TensorFlow cannot read a
+compiled loop.
 """
 
 import logging
@@ -40,13 +42,17 @@ def undivided() -> Iterator[None]:
 class _Fast:
     """The fast loop in place of the Keras layer's own; mixed into a subclass of it."""
 
-    # What `save` and `clone_model` write down and build again is the plain Keras layer; but of a subclass it is that.
+    # What `save` and `clone_model` write down and build again is the plain Keras layer; but of a
+    # subclass it is that.
     __class__ = property(lambda self: _PLAIN.get(type(self), type(self)))
 
     cell: Any
 
-    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Any, Any, list[Any]]:
-        """Returns the last output (B, U), the outputs (B, T or 1, U) and the last states, of `sequences` (B, T, F)."""
+    def inner_loop(
+        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+    ) -> tuple[Any, Any, list[Any]]:
+        """Returns the last output (B, U), the outputs (B, T or 1, U) and the last states, of
+        `sequences` (B, T, F)."""
         states = [tf.convert_to_tensor(state) for state in tf.nest.flatten(initial_state)]
         of_steps = tf.nest.flatten(mask)[0]
         reason = self._uncovered() or self._unsuited(sequences, states, of_steps)
@@ -61,18 +67,30 @@ class _Fast:
         weights = (kernel, tf.convert_to_tensor(self.cell.recurrent_kernel), bias, recurrent_bias)
         wanted = self.return_sequences or mask is not None  # type: ignore[attr-defined]
         outputs, states = recurrence.run(
-            self._recurrence(), inputs, states, weights, mask, dropped, bool(training), wanted, _parts.get(), _within_xla()
+            self._recurrence(),
+            inputs,
+            states,
+            weights,
+            mask,
+            dropped,
+            bool(training),
+            wanted,
+            _parts.get(),
+            _within_xla(),
         )
         if mask is None:
             return states[0], states[0][:, None] if outputs is None else outputs, states
-        # Keras repeats the last output at a masked step (or gives zeros), and gives zeros before the first step that counts.
+        # Keras repeats the last output at a masked step (or gives zeros), and gives zeros before
+        # the first step that counts.
         shown = mask if self.zero_output_for_mask else tf.cumsum(tf.cast(mask, tf.int32), 1) > 0  # type: ignore[attr-defined]
         outputs = tf.where(shown[:, :, None], outputs, tf.zeros_like(outputs))
         return outputs[:, -1], outputs, states
 
     def _recurrence(self) -> Any:
         recurrent = getattr(self.cell, "recurrent_activation", None)
-        return _RECURRENCES[type(self.cell)](self.cell.activation.__name__, getattr(recurrent, "__name__", "sigmoid"))
+        return _RECURRENCES[type(self.cell)](
+            self.cell.activation.__name__, getattr(recurrent, "__name__", "sigmoid")
+        )
 
     def _uncovered(self) -> str | None:
         """Returns why the fast loop does not serve this layer; None if it does."""
@@ -94,23 +112,38 @@ class _Fast:
         if not getattr(cell, "reset_after", True):
             return "its reset gate stands before the product"
         covered = [getattr(keras.activations, name) for name in recurrence.ACTIVATIONS]
-        for activation in (cell.activation, getattr(cell, "recurrent_activation", keras.activations.sigmoid)):
+        for activation in (
+            cell.activation,
+            getattr(cell, "recurrent_activation", keras.activations.sigmoid),
+        ):
             if activation not in covered:
                 return f"its activation is {getattr(activation, '__name__', activation)}"
         return None
 
     def _unsuited(self, sequences: Any, states: list[Any], mask: Any) -> str | None:
         """Returns why the fast loop cannot take what the layer is called with; None if it can."""
-        if {self.cell.kernel.dtype} != {array.dtype.name for array in (sequences, *states) if array.dtype.is_floating}:
+        if {self.cell.kernel.dtype} != {
+            array.dtype.name for array in (sequences, *states) if array.dtype.is_floating
+        }:
             return "its inputs, states and weights are of several types"
-        if len({array.shape[0] for array in (sequences, *states, mask) if array is not None} - {None}) > 1:
+        if (
+            len(
+                {array.shape[0] for array in (sequences, *states, mask) if array is not None}
+                - {None}
+            )
+            > 1
+        ):
             return "its inputs, states and mask are of several batches"
-        if mask is not None and (mask.shape[2:] not in ((), (1,)) or len({mask.shape[1], sequences.shape[1]} - {None}) > 1):
+        if mask is not None and (
+            mask.shape[2:] not in ((), (1,))
+            or len({mask.shape[1], sequences.shape[1]} - {None}) > 1
+        ):
             return f"its mask is of shape {mask.shape}"
         return None
 
     def _inputs(self, sequences: Any, state: Any, training: bool) -> tuple[Any, Any, Any, Any, Any]:
-        """Returns the loop's inputs, the input kernel, both biases and the recurrent dropout, with Keras's dropout masks applied."""
+        """Returns the loop's inputs, the input kernel, both biases and the recurrent dropout, with
+        Keras's dropout masks applied."""
         cell = self.cell
         kernel = tf.convert_to_tensor(cell.kernel)
         bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else None
@@ -118,15 +151,25 @@ class _Fast:
         if bias is not None and isinstance(cell, keras.layers.GRUCell):
             bias, recurrent_bias = bias[0], bias[1]
         masks = cell.get_dropout_mask(sequences[:, 0]) if training and cell.dropout else None
-        dropped = cell.get_recurrent_dropout_mask(state) if training and cell.recurrent_dropout else None
+        dropped = (
+            cell.get_recurrent_dropout_mask(state) if training and cell.recurrent_dropout else None
+        )
         if dropped is not None:
             dropped = tf.stack(dropped if isinstance(dropped, list) else [dropped])
         if isinstance(masks, list):
             # Each gate sees other inputs, so that there is a product for each.
             parts = zip(masks, tf.split(kernel, len(masks), 1), strict=True)
-            inputs = tf.concat([tf.tensordot(sequences * mask[:, None], part, 1) for mask, part in parts], 2)
+            inputs = tf.concat(
+                [tf.tensordot(sequences * mask[:, None], part, 1) for mask, part in parts], 2
+            )
             return inputs if bias is None else inputs + bias, None, None, recurrent_bias, dropped
-        return sequences if masks is None else sequences * masks[:, None], kernel, bias, recurrent_bias, dropped
+        return (
+            sequences if masks is None else sequences * masks[:, None],
+            kernel,
+            bias,
+            recurrent_bias,
+            dropped,
+        )
 
 
 class SimpleRNN(_Fast, keras.layers.SimpleRNN):
@@ -148,26 +191,42 @@ class Bidirectional(keras.layers.Bidirectional):
 
     def __init__(self, layer: Any, **arguments: Any) -> None:
         super().__init__(layer, **arguments)
-        # Keras builds both directions anew from the layer's configuration, which is the plain layer's.
+        # Keras builds both directions anew from the layer's configuration, which is the plain
+        # layer's.
         if isinstance(layer, _Fast):
             accelerate(self)
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         # The directions run side by side already.
         with undivided():
-            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+            return super().call(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
 
 
-def _aligned(sequences: Any, states: list[Any], mask: Any, units: int) -> tuple[Any, list[Any], Any]:
-    """Returns the sequences in the states' type, and the states and the mask (B, T) in the sequences' shape.
+def _aligned(
+    sequences: Any, states: list[Any], mask: Any, units: int
+) -> tuple[Any, list[Any], Any]:
+    """Returns the sequences in the states' type, and the states and the mask (B, T) in the
+    sequences' shape.
 
-    What is known of one shape is used for the others; what is known of none is broadcast, as Keras's loop would.
+    What is known of one shape is used for the others; what is known of none is broadcast, as
+    Keras's loop would.
     """
     # Keras takes whole numbers and truth values as well.
     sequences = tf.cast(sequences, states[0].dtype)
     if sequences.shape[0] is None and states[0].shape[0] is not None:
         sequences = tf.ensure_shape(sequences, [states[0].shape[0], None, None])
-    sizes = [tf.shape(sequences)[axis] if size is None else size for axis, size in enumerate(sequences.shape[:2])]
+    sizes = [
+        tf.shape(sequences)[axis] if size is None else size
+        for axis, size in enumerate(sequences.shape[:2])
+    ]
 
     def broadcast(array: Any, *shape: Any) -> Any:
         same = all(isinstance(size, int) for size in shape) and array.shape == shape
@@ -198,7 +257,9 @@ def _within_xla() -> bool:
 
 FAST = {"simple_rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 PLAIN = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
-_PLAIN: dict[type, type] = {FAST[name]: PLAIN[name] for name in FAST} | {Bidirectional: keras.layers.Bidirectional}
+_PLAIN: dict[type, type] = {FAST[name]: PLAIN[name] for name in FAST} | {
+    Bidirectional: keras.layers.Bidirectional
+}
 _RECURRENCES = {
     keras.layers.SimpleRNNCell: recurrence.SimpleRNN,
     keras.layers.LSTMCell: recurrence.LSTM,
@@ -207,7 +268,8 @@ _RECURRENCES = {
 
 
 def accelerate(model: keras.layers.Layer) -> keras.layers.Layer:
-    """Gives the recurrent layers of a model, or a layer, the fast loop, in place; its weights stay. Returns it."""
+    """Gives the recurrent layers of a model, or a layer, the fast loop, in place; its weights stay.
+    Returns it."""
     kinds = {plain: fast for fast, plain in _PLAIN.items()}
     for layer in model._flatten_layers():
         if type(layer) in kinds:
@@ -216,20 +278,34 @@ def accelerate(model: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def layer(
-    cell: str, units: int, name: str, *, activation: str = "tanh", recurrent_dropout: float = 0.0, fast: bool = True
+    cell: str,
+    units: int,
+    name: str,
+    *,
+    activation: str = "tanh",
+    recurrent_dropout: float = 0.0,
+    fast: bool = True,
 ) -> keras.layers.Layer:
     """Returns a recurrent layer that gives its outputs at all steps and its last state.
 
-    Called with (batch, time, features) it returns the outputs (batch, time, units) and then the states, (batch, units) each: one
-    for `simple_rnn` and `gru`, two for `lstm` (hidden state, cell state).
+    Called with (batch, time, features) it returns the outputs (batch, time, units) and then the
+    states, (batch, units) each: one for `simple_rnn` and `gru`, two for `lstm` (hidden state, cell
+    state).
     """
     kinds = FAST if fast else PLAIN
     return kinds[cell](
-        units, activation=activation, recurrent_dropout=recurrent_dropout, return_sequences=True, return_state=True, name=name
+        units,
+        activation=activation,
+        recurrent_dropout=recurrent_dropout,
+        return_sequences=True,
+        return_state=True,
+        name=name,
     )
 
 
-def run(recurrent: keras.layers.Layer, inputs: Any, states: list[Any] | None = None) -> tuple[Any, list[Any]]:
+def run(
+    recurrent: keras.layers.Layer, inputs: Any, states: list[Any] | None = None
+) -> tuple[Any, list[Any]]:
     """Returns the outputs at all steps and the list of last states."""
     outputs, *last = recurrent(inputs, initial_state=states)
     return outputs, last

@@ -22,13 +22,17 @@ from stages.errors import InputError
         (24, 30, 0.25),
     ],
 )
-def test_the_angle_is_the_part_of_the_cycle_that_has_passed(name: object, time: object, part: float) -> None:
+def test_the_angle_is_the_part_of_the_cycle_that_has_passed(
+    name: object, time: object, part: float
+) -> None:
     times = np.array([time]) if isinstance(time, int) else pd.DatetimeIndex([time]).to_numpy()
     expected = [np.sin(2 * np.pi * part), np.cos(2 * np.pi * part)]
     np.testing.assert_allclose(features(times, [name])[0], expected, atol=1e-6)  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize(("times", "name"), [(np.arange(3), "hour"), (pd.date_range("2020", periods=3).to_numpy(), 24)])
+@pytest.mark.parametrize(
+    ("times", "name"), [(np.arange(3), "hour"), (pd.date_range("2020", periods=3).to_numpy(), 24)]
+)
 def test_a_cycle_that_the_times_do_not_have_is_an_error(times: np.ndarray, name: object) -> None:
     with pytest.raises(InputError, match=r"scale_and_window.calendar: expected .* received"):
         features(times, [name])  # type: ignore[list-item]
@@ -46,7 +50,9 @@ def test_a_cycle_that_the_times_do_not_have_is_an_error(times: np.ndarray, name:
         (5, np.arange(10, 15)),
     ],
 )
-def test_the_last_step_of_a_cycle_lies_beside_the_first_as_near_as_any_other(name: object, times: object) -> None:
+def test_the_last_step_of_a_cycle_lies_beside_the_first_as_near_as_any_other(
+    name: object, times: object
+) -> None:
     found = features(np.asarray(times), [name])  # type: ignore[list-item]
     ring = np.linalg.norm(found - np.roll(found, 1, axis=0), axis=1)
     np.testing.assert_allclose(ring, 2 * np.sin(np.pi / len(found)), atol=1e-6)

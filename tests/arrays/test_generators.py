@@ -19,12 +19,18 @@ def test_each_sum_is_of_the_two_numbers_before_it() -> None:
 
 def test_the_seasonal_series_is_its_trend_and_seasons_but_for_the_noise() -> None:
     made = GENERATORS["seasonal"](5000, 11)
-    line = [20 + 0.002 * t + 3 * math.sin(math.tau * t / 24) + math.cos(math.tau * t / 168) for t in range(5000)]
+    line = [
+        20 + 0.002 * t + 3 * math.sin(math.tau * t / 24) + math.cos(math.tau * t / 168)
+        for t in range(5000)
+    ]
     noise = made["y"].to_numpy() - np.array(line)
     assert abs(noise.mean()) < 4 * 0.3 / math.sqrt(5000)
     assert noise.std() == pytest.approx(0.3, rel=0.05)
     assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 4 / math.sqrt(5000)
-    assert made["time"].iloc[[0, 25]].tolist() == [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02 01:00")]
+    assert made["time"].iloc[[0, 25]].tolist() == [
+        pd.Timestamp("2020-01-01"),
+        pd.Timestamp("2020-01-02 01:00"),
+    ]
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -11,7 +11,25 @@ from hypothesis import strategies as st
 from stages.arrays import grid
 from stages.errors import InputError
 
-FREQUENCIES = ["15min", "h", "D", "3D", "B", "W-WED", "2W-SUN", "MS", "ME", "BMS", "6MS", "4MS", "2QS", "QE-NOV", "YE", "YS-APR", "2YS"]
+FREQUENCIES = [
+    "15min",
+    "h",
+    "D",
+    "3D",
+    "B",
+    "W-WED",
+    "2W-SUN",
+    "MS",
+    "ME",
+    "BMS",
+    "6MS",
+    "4MS",
+    "2QS",
+    "QE-NOV",
+    "YE",
+    "YS-APR",
+    "2YS",
+]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +87,9 @@ def test_two_times_have_no_frequency() -> None:
         ("2020-03-01", "6MS", ["2020-09-01", "2021-03-01"]),
     ],
 )
-def test_the_future_goes_on_in_steps_of_the_frequency(last: str, frequency: str, expected: list[str]) -> None:
+def test_the_future_goes_on_in_steps_of_the_frequency(
+    last: str, frequency: str, expected: list[str]
+) -> None:
     found = grid.parse(frequency).following(pd.Timestamp(last), 2)
     assert [str(time)[:10] for time in found] == expected
 
@@ -80,8 +100,12 @@ def test_the_future_of_whole_numbers() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FREQUENCIES), st.integers(0, 20_000), st.integers(2, 60))
-def test_a_grid_is_counted_and_made_as_pandas_makes_it(frequency: str, day: int, periods: int) -> None:
-    times = pd.date_range(pd.Timestamp("1970-01-01 06:00") + pd.Timedelta(days=day), periods=periods, freq=frequency).as_unit("ns")
+def test_a_grid_is_counted_and_made_as_pandas_makes_it(
+    frequency: str, day: int, periods: int
+) -> None:
+    times = pd.date_range(
+        pd.Timestamp("1970-01-01 06:00") + pd.Timedelta(days=day), periods=periods, freq=frequency
+    ).as_unit("ns")
     step = grid.parse(frequency)
     steps, off = step.count(times)
     assert steps.tolist() == list(range(periods))
@@ -106,7 +130,10 @@ def test_three_hundred_years_of_days_are_a_grid() -> None:
     np.testing.assert_array_equal(step.times(times[0], steps), times.to_numpy())
 
 
-@pytest.mark.parametrize("frequency", ["fortnight", "0D", "0h", "-1D", "0MS-3", "MS-32", "MS-0", "M", "0", "-5", "9" * 30, ""])
+@pytest.mark.parametrize(
+    "frequency",
+    ["fortnight", "0D", "0h", "-1D", "0MS-3", "MS-32", "MS-0", "M", "0", "-5", "9" * 30, ""],
+)
 def test_what_is_no_step_is_an_error(frequency: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the parameter's own error says what is expected
         grid.parse(frequency)

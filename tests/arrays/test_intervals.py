@@ -22,15 +22,21 @@ from stages.arrays.intervals import LEVELS, coverage, half_widths
         (100, (81, 96)),
     ],
 )
-def test_the_half_width_is_the_ranked_residual_and_unbounded_where_there_are_too_few(count: int, ranks: tuple[int | None, ...]) -> None:
-    residuals = np.random.default_rng(count).permutation(np.arange(1, count + 1)) * np.where(np.arange(count) % 2, 1.0, -1.0)
+def test_the_half_width_is_the_ranked_residual_and_unbounded_where_there_are_too_few(
+    count: int, ranks: tuple[int | None, ...]
+) -> None:
+    residuals = np.random.default_rng(count).permutation(np.arange(1, count + 1)) * np.where(
+        np.arange(count) % 2, 1.0, -1.0
+    )
     found = half_widths(residuals[:, None, None], np.ones((count, 1, 1)))
     assert found[:, 0, 0].tolist() == [math.inf if rank is None else rank for rank in ranks]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 3), st.integers(1, 2))
-def test_each_width_has_its_rank_among_the_residuals_that_count(seed: int, windows: int, horizon: int, targets: int) -> None:
+def test_each_width_has_its_rank_among_the_residuals_that_count(
+    seed: int, windows: int, horizon: int, targets: int
+) -> None:
     rng = np.random.default_rng(seed)
     residuals = rng.integers(-6, 7, (windows, horizon, targets)).astype(float)
     mask = (rng.random(residuals.shape) > 0.3).astype(np.float32)
@@ -39,13 +45,19 @@ def test_each_width_has_its_rank_among_the_residuals_that_count(seed: int, windo
     for index, hundredths in enumerate(LEVELS):
         for cell in np.ndindex(horizon, targets):
             counted = [abs(residuals[(w, *cell)]) for w in range(windows) if mask[(w, *cell)]]
-            least = next(k for k in range(len(counted) + 2) if 100 * k >= (len(counted) + 1) * hundredths)
+            least = next(
+                k for k in range(len(counted) + 2) if 100 * k >= (len(counted) + 1) * hundredths
+            )
             width = found[(index, *cell)]
             if least > len(counted):
                 assert width == math.inf
             else:
                 assert width in counted
-                assert sum(value <= width for value in counted) >= least > sum(value < width for value in counted)
+                assert (
+                    sum(value <= width for value in counted)
+                    >= least
+                    > sum(value < width for value in counted)
+                )
 
 
 def test_coverage_counts_the_values_on_the_edge_and_no_masked_ones() -> None:
@@ -56,4 +68,7 @@ def test_coverage_counts_the_values_on_the_edge_and_no_masked_ones() -> None:
 
 
 def test_an_unbounded_interval_covers_everything() -> None:
-    assert coverage(np.full((2, 1, 1), 1e9), np.ones((2, 1, 1)), np.full((2, 1, 1), np.inf)) == {"coverage_80": 1.0, "coverage_95": 1.0}
+    assert coverage(np.full((2, 1, 1), 1e9), np.ones((2, 1, 1)), np.full((2, 1, 1), np.inf)) == {
+        "coverage_80": 1.0,
+        "coverage_95": 1.0,
+    }

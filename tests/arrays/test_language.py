@@ -24,11 +24,15 @@ def text(seed: int, count: int, size: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     ids = [0, 1]
     while len(ids) < count:
-        ids.append(int(rng.integers(size)) if rng.random() < 0.4 else (ids[-1] + 2 * ids[-2] + 1) % size)
+        ids.append(
+            int(rng.integers(size)) if rng.random() < 0.4 else (ids[-1] + 2 * ids[-2] + 1) % size
+        )
     return np.array(ids)
 
 
-def kneser_ney(train: list[int], size: int, starts: list[bool], history: tuple[Any, Any], word: int) -> float:
+def kneser_ney(
+    train: list[int], size: int, starts: list[bool], history: tuple[Any, Any], word: int
+) -> float:
     """The textbook formula, with loops."""
     padded: list[Any] = []
     trigrams: Counter[tuple[Any, ...]] = Counter()
@@ -69,7 +73,9 @@ def test_kneser_ney_is_the_formula(with_starts: bool) -> None:
     for place, word in enumerate(test.tolist()):
         if of_test[place]:
             history = ("<", "<")
-        assert found[place] == pytest.approx(kneser_ney(train.tolist(), size, starts.tolist(), history, word), rel=1e-10)
+        assert found[place] == pytest.approx(
+            kneser_ney(train.tolist(), size, starts.tolist(), history, word), rel=1e-10
+        )
         history = (history[1], word)
 
 
@@ -77,13 +83,18 @@ def test_probabilities_of_all_words_sum_to_one() -> None:
     size = 7
     model = ngrams.KneserNey(text(3, 200, size), size)
     for before in ([0, 1], [5, 5], [6, 0]):
-        last = [math.exp(model.log_probabilities(np.array([*before, word]))[-1]) for word in range(size)]
+        last = [
+            math.exp(model.log_probabilities(np.array([*before, word]))[-1]) for word in range(size)
+        ]
         assert sum(last) == pytest.approx(1, abs=1e-12)
-    assert np.exp(ngrams.unigram(text(3, 200, size), size, np.arange(size))).sum() == pytest.approx(1)
+    assert np.exp(ngrams.unigram(text(3, 200, size), size, np.arange(size))).sum() == pytest.approx(
+        1
+    )
 
 
 def test_scores_by_hand() -> None:
-    """Four tokens of probabilities 1/2, 1/4, 1/8, 1/4: perplexity 4; two words of eight characters."""
+    """Four tokens of probabilities 1/2, 1/4, 1/8, 1/4: perplexity 4; two words of eight
+    characters."""
     nats = -np.log([0.5, 0.25, 0.125, 0.25])
     about = {"tokens": {"test": 4}, "characters": {"test": 8}, "words": {"test": 2}}
     about |= {"spelling_nats": {"test": 0.0}, "unknown_rate": {"test": 0.25}}
@@ -101,7 +112,8 @@ def test_scores_by_hand() -> None:
 
 
 def test_a_spelling_costs_what_the_formula_of_its_characters_says() -> None:
-    """Kneser-Ney over the characters of each different word and its end; a new character costs a choice among all of Unicode's."""
+    """Kneser-Ney over the characters of each different word and its end; a new character costs a
+    choice among all of Unicode's."""
     words = ["aba", "abba", "cab"]
     spelling = ngrams.Spelling({"aba": 3, "abba": 1}, ["cab"], "<unk>")
     ids = {"a": 0, "b": 1, "c": 2, "new": 3, "end": 4}
@@ -113,24 +125,35 @@ def test_a_spelling_costs_what_the_formula_of_its_characters_says() -> None:
         nats = 0.0
         for one in (*word, "end"):
             number = ids.get(one, 3)
-            nats -= math.log(kneser_ney(train, 5, starts, history, number)) - math.log(0x110000) * (number == 3)
+            nats -= math.log(kneser_ney(train, 5, starts, history, number)) - math.log(0x110000) * (
+                number == 3
+            )
             history = (history[1], number)
         expected.append(nats)
-    np.testing.assert_allclose(spelling.nats(["ab", "cabé", "é", "ab"]), [*expected, expected[0]], rtol=1e-10)
+    np.testing.assert_allclose(
+        spelling.nats(["ab", "cabé", "é", "ab"]), [*expected, expected[0]], rtol=1e-10
+    )
     assert spelling.are_unknown(["ab", "<unk>"]).all()
 
 
 @pytest.mark.parametrize("rarest", [[], ["cab"]])
-def test_no_spelling_is_impossible_and_all_together_are_no_more_than_certain(rarest: list[str]) -> None:
+def test_no_spelling_is_impossible_and_all_together_are_no_more_than_certain(
+    rarest: list[str],
+) -> None:
     spelling = ngrams.Spelling({"aba": 3, "ca": 1} if rarest else {}, rarest, "<unk>")
-    few = ["".join(letters) for length in range(1, 8) for letters in itertools.product("abc", repeat=length)]
+    few = [
+        "".join(letters)
+        for length in range(1, 8)
+        for letters in itertools.product("abc", repeat=length)
+    ]
     assert np.exp(-spelling.nats(few)).sum() <= 1 + 1e-12
     assert np.isfinite(spelling.nats(["日本語", "\ud800", "a" * 1000])).all()
     assert spelling.nats(["z" * 9])[0] > 9 * math.log(0x110000)
 
 
 def test_an_unknown_mark_that_training_has_is_text() -> None:
-    """As in the Penn Treebank, whose makers wrote <unk> for rare words: a token among others, which needs no spelling."""
+    """As in the Penn Treebank, whose makers wrote <unk> for rare words: a token among others, which
+    needs no spelling."""
     spelling = ngrams.Spelling({"<unk>": 999}, ["aba"], "<unk>")
     nats = spelling.nats(["<unk>", "aba"])
     assert nats[0] == pytest.approx(-math.log(999 / 1000))
@@ -147,17 +170,26 @@ def test_an_unknown_mark_that_training_has_is_text() -> None:
 
 @pytest.mark.parametrize("unit", ["words", "characters"])
 def test_a_smaller_vocabulary_is_no_advantage(unit: str, tmp_path: Path) -> None:
-    """Real text, of which ever more is unknown: perplexity a token falls, as the field counts it, but not what a character costs.
+    """Real text, of which ever more is unknown: perplexity a token falls, as the field counts it,
+    but not what a character costs.
 
-    Only the first step may pay: where training knows all of its words, a model has never seen an unknown one, and does not expect any.
+    Only the first step may pay: where training knows all of its words, a model has never seen an
+    unknown one, and does not expect any.
     """
     folder = Path(str(find_spec("sklearn.linear_model").origin)).parent  # type: ignore[union-attr]
     texts = [json.loads(line)["text"] for line in sources._docstrings(folder)]
-    parts = [[text for place, text in enumerate(texts) if place % 10 in of] for of in (range(8), (8,), (9,))]
+    parts = [
+        [text for place, text in enumerate(texts) if place % 10 in of]
+        for of in (range(8), (8,), (9,))
+    ]
 
     class Texts:
         def parts(self, split: int | None = None) -> Any:
-            yield from ((part, np.full(len(part), number)) for number, part in enumerate(parts) if split in (None, number))
+            yield from (
+                (part, np.full(len(part), number))
+                for number, part in enumerate(parts)
+                if split in (None, number)
+            )
 
     found = []
     for count in (1, 3, 50, 10**7):
@@ -177,7 +209,9 @@ def test_a_smaller_vocabulary_is_no_advantage(unit: str, tmp_path: Path) -> None
         assert words[-1] > 2 * words[0]
 
 
-def chosen_by_loop(logits: np.ndarray, temperature: float, top_k: int | None, top_p: float) -> np.ndarray:
+def chosen_by_loop(
+    logits: np.ndarray, temperature: float, top_k: int | None, top_p: float
+) -> np.ndarray:
     odds = [math.exp(value / temperature) for value in logits]
     odds = [value / sum(odds) for value in odds]
     ranked = sorted(range(len(odds)), key=lambda place: -odds[place])
@@ -198,7 +232,9 @@ def test_choices_against_a_loop(temperature: float, top_k: int | None, top_p: fl
     logits = np.random.default_rng(0).normal(size=(4, 7))
     found = language.probabilities(logits, temperature, top_k, top_p)
     for row, expected in zip(found, logits, strict=True):
-        np.testing.assert_allclose(row, chosen_by_loop(expected, temperature, top_k, top_p), atol=1e-12)
+        np.testing.assert_allclose(
+            row, chosen_by_loop(expected, temperature, top_k, top_p), atol=1e-12
+        )
     assert (language.probabilities(logits, 0.0).argmax(-1) == logits.argmax(-1)).all()
     assert set(np.unique(language.probabilities(logits, 0.0))) == {0.0, 1.0}
 
@@ -223,10 +259,14 @@ def test_a_wide_beam_search_finds_the_likeliest_of_all(end: int | None) -> None:
             walk([*path, word], word, total + likely[last, word])
 
     walk([], 1, 0.0)
-    found, nats = predict.search(lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 4**4, length, end)
+    found, nats = predict.search(
+        lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 4**4, length, end
+    )
     assert found.tolist() == best[max(best)]
     assert nats.sum() == pytest.approx(max(best))
-    greedy, _ = predict.search(lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 1, length, end)
+    greedy, _ = predict.search(
+        lambda logits: logits, table[[1]], [np.zeros((1, 1))], step, 1, length, end
+    )
     assert greedy[0] == table[1].argmax()
 
 
@@ -282,7 +322,14 @@ def test_a_vocabulary_is_sorted_by_count_then_token() -> None:
     assert rare.size == 5
     assert rare.encode(["a d"])[0].tolist() == [3, tokens.UNKNOWN]
     apart = tokens.fit([["Hello, (World)!"]], "words", None, 1, True, True)
-    assert sorted(apart.token(number) for number in range(3, apart.size)) == ["!", "(", ")", ",", "hello", "world"]
+    assert sorted(apart.token(number) for number in range(3, apart.size)) == [
+        "!",
+        "(",
+        ")",
+        ",",
+        "hello",
+        "world",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -309,14 +356,18 @@ def test_words_keep_what_extends_their_characters(words: list[str]) -> None:
 def test_all_other_text_is_cut_as_words_and_marks_of_their_own() -> None:
     text = "".join(map(chr, range(0x2FF))) + " Wörter, 日本語の文。 2½ ﬁ ±x"
     fitted = tokens.fit([[text]], "words", None, 1, False, True)
-    assert [fitted.token(number) for number in fitted.encode([text])[0]] == re.findall(r"\w+|[^\w\s]", text)
+    assert [fitted.token(number) for number in fitted.encode([text])[0]] == re.findall(
+        r"\w+|[^\w\s]", text
+    )
 
 
 @pytest.mark.parametrize("temperature", [1e-320, 1e-9])
 def test_a_temperature_next_to_nothing_leaves_the_likeliest(temperature: float) -> None:
     logits = np.random.default_rng(0).normal(size=(4, 7))
     logits[:, 0] = -np.inf
-    np.testing.assert_allclose(language.probabilities(logits, temperature), language.probabilities(logits, 0.0))
+    np.testing.assert_allclose(
+        language.probabilities(logits, temperature), language.probabilities(logits, 0.0)
+    )
 
 
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
@@ -325,8 +376,12 @@ def test_a_vocabulary_that_the_text_cannot_fill_is_an_error(unit: tokens.Unit) -
         tokens.fit([["a few words"]], unit, 9999, 1, False, False)
 
 
-@pytest.mark.parametrize(("count", "rows", "steps"), [(5, 2, 2), (17, 3, 4), (8, 8, 3), (9, 1, 9), (10, 4, 1)])
-def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(count: int, rows: int, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "rows", "steps"), [(5, 2, 2), (17, 3, 4), (8, 8, 3), (9, 1, 9), (10, 4, 1)]
+)
+def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(
+    count: int, rows: int, steps: int
+) -> None:
     ids = np.arange(10, 10 + count)
     source = streams.Stream(ids, 2, rows, steps)
     seen: list[int] = []
@@ -334,7 +389,12 @@ def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(count: in
     for first in range(0, len(source), rows):
         batch = source.cut(np.arange(first, first + rows))
         for row in range(rows):
-            for token, target, real in zip(batch["inputs"]["tokens"][row], batch["targets"][row], batch["mask"][row], strict=True):
+            for token, target, real in zip(
+                batch["inputs"]["tokens"][row],
+                batch["targets"][row],
+                batch["mask"][row],
+                strict=True,
+            ):
                 if real:
                     assert token == (2 if target == 10 else target - 1)
                     if histories[row]:
@@ -349,7 +409,12 @@ def test_every_token_of_a_stream_is_a_target_once_and_follows_its_past(count: in
 def test_streams_start_from_zero_at_times_of_their_own() -> None:
     source = streams.Stream(np.arange(24), 2, 4, 1, carry=3)
     carried = source.cut(np.arange(24))["carried"].reshape(6, 4)
-    assert carried.T.tolist() == [[0, 1, 1, 0, 1, 1], [1, 1, 0, 1, 1, 0], [1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 1, 1]]
+    assert carried.T.tolist() == [
+        [0, 1, 1, 0, 1, 1],
+        [1, 1, 0, 1, 1, 0],
+        [1, 0, 1, 1, 0, 1],
+        [0, 1, 1, 0, 1, 1],
+    ]
     assert "carried" not in streams.Stream(np.arange(24), 2, 4, 1).cut(np.arange(24))
 
 

@@ -24,8 +24,18 @@ def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:
         (["0,123", "0,500"], ";", {}, [0.123, 0.5]),
         (["1,234", "5,678"], ";", {"decimal": ","}, [1.234, 5.678]),
         (["1,234", "5,678"], ",", {"thousands": ","}, [1234, 5678]),
-        (["1.234,5", "12.345.678,25"], ";", {"thousands": ".", "decimal": ","}, [1234.5, 12345678.25]),
-        (["1 234,5", "1\u00a0234", "1\u202f234"], ";", {"thousands": " ", "decimal": ","}, [1234.5, 1234, 1234]),
+        (
+            ["1.234,5", "12.345.678,25"],
+            ";",
+            {"thousands": ".", "decimal": ","},
+            [1234.5, 12345678.25],
+        ),
+        (
+            ["1 234,5", "1\u00a0234", "1\u202f234"],
+            ";",
+            {"thousands": " ", "decimal": ","},
+            [1234.5, 1234, 1234],
+        ),
         (["1'234.5", "7"], ",", {"thousands": "'"}, [1234.5, 7]),
         (["1.234", "5.678"], ",", {}, [1.234, 5.678]),
         (["1.234", "5.678"], ";", {"decimal": "."}, [1.234, 5.678]),
@@ -35,18 +45,27 @@ def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:
         ([1, 2.5, "3"], ",", {}, [1, 2.5, 3]),
     ],
 )
-def test_numbers_are_read_as_they_are_written(cells: list[Any], separator: str, form: dict[str, Any], expected: list[float]) -> None:
+def test_numbers_are_read_as_they_are_written(
+    cells: list[Any], separator: str, form: dict[str, Any], expected: list[float]
+) -> None:
     assert read(cells, separator, **form) == expected
 
 
 def test_what_stands_for_a_missing_value_is_one() -> None:
-    found = read(["1", "", "NA", "nan", "null", "-9999", "-9999.0", "n.a.", "2"], missing=[-9999, "n.a."])
+    found = read(
+        ["1", "", "NA", "nan", "null", "-9999", "-9999.0", "n.a.", "2"], missing=[-9999, "n.a."]
+    )
     np.testing.assert_array_equal(found, [1, *[np.nan] * 7, 2])
     np.testing.assert_array_equal(read([1.0, None, -9999.0], missing=[-9999]), [1, np.nan, np.nan])
 
 
 @pytest.mark.parametrize(
-    ("cell", "form"), [("1,5", {"thousands": ","}), ("12.5", {"thousands": ".", "decimal": ","}), ("1 5", {"thousands": " "})]
+    ("cell", "form"),
+    [
+        ("1,5", {"thousands": ","}),
+        ("12.5", {"thousands": ".", "decimal": ","}),
+        ("1 5", {"thousands": " "}),
+    ],
 )
 def test_what_stands_between_thousands_is_no_decimal_mark(cell: str, form: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="between groups of three digits, received"):
@@ -59,17 +78,30 @@ def test_codes_of_missing_values_may_be_given_as_text() -> None:
 
 def test_times_are_no_numbers() -> None:
     with pytest.raises(InputError, match="expected numbers, received times"):
-        to_numbers(pd.DataFrame({"y": pd.date_range("2020-01-01", periods=3)}), NumberFormat(file="data/raw/x.csv"))
+        to_numbers(
+            pd.DataFrame({"y": pd.date_range("2020-01-01", periods=3)}),
+            NumberFormat(file="data/raw/x.csv"),
+        )
 
 
 @pytest.mark.parametrize(("mark", "separator"), [(",", ";"), (",", ","), (".", ";")])
-def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(mark: str, separator: str) -> None:
-    with pytest.raises(InputError, match=r"one possible reading, .* set ingest.decimal to .* ingest.thousands to"):
+def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(
+    mark: str, separator: str
+) -> None:
+    with pytest.raises(
+        InputError, match=r"one possible reading, .* set ingest.decimal to .* ingest.thousands to"
+    ):
         read([f"1{mark}234", f"56{mark}789", "12"], separator)
 
 
 @pytest.mark.parametrize(
-    ("cell", "shown"), [("twelve", "'twelve'"), (np.inf, "inf"), ("inf", "'?inf'?"), ("1.234,5", "'1.234,5'.*thousands")]
+    ("cell", "shown"),
+    [
+        ("twelve", "'twelve'"),
+        (np.inf, "inf"),
+        ("inf", "'?inf'?"),
+        ("1.234,5", "'1.234,5'.*thousands"),
+    ],
 )
 def test_a_cell_that_is_no_finite_number_is_named(cell: Any, shown: str) -> None:
     with pytest.raises(InputError, match=rf"column 'y': .*received {shown}"):
@@ -95,5 +127,7 @@ def test_the_decimal_comma_that_was_found_is_told() -> None:
         ([np.nan, np.nan], {}),
     ],
 )
-def test_values_that_may_stand_for_missing_ones_are_found(values: list[float], expected: dict[str, int]) -> None:
+def test_values_that_may_stand_for_missing_ones_are_found(
+    values: list[float], expected: dict[str, int]
+) -> None:
     assert sentinels(np.array(values, float)) == expected

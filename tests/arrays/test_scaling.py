@@ -11,24 +11,32 @@ STARTS = np.array([0, 25, 40])
 TRAINING = np.array([[0, 15], [25, 33]])
 
 
-@pytest.mark.parametrize(("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)])
+@pytest.mark.parametrize(
+    ("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)]
+)
 def test_one_scaler_for_all_is_scikit_learns(name: scaling.ScalerName, model: type) -> None:
     reference = model().fit(np.concatenate([RAW[0:15], RAW[25:33]]))
     found = scaling.fit(name, RAW, TRAINING, per_series=False).transform(RAW, STARTS)
     np.testing.assert_allclose(found, reference.transform(RAW), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)])
+@pytest.mark.parametrize(
+    ("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)]
+)
 def test_one_scaler_a_series_is_scikit_learns(name: scaling.ScalerName, model: type) -> None:
     found = scaling.fit(name, RAW, TRAINING, per_series=True).transform(RAW, STARTS)
     for series, (start, stop) in enumerate(TRAINING):
         rows = slice(STARTS[series], STARTS[series + 1])
-        np.testing.assert_allclose(found[rows], model().fit(RAW[start:stop]).transform(RAW[rows]), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            found[rows], model().fit(RAW[start:stop]).transform(RAW[rows]), rtol=1e-5, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("per_series", [False, True])
 @pytest.mark.parametrize("name", ["minmax", "standard", "none"])
-def test_rows_after_training_change_nothing_and_scaling_can_be_undone(name: scaling.ScalerName, per_series: bool) -> None:
+def test_rows_after_training_change_nothing_and_scaling_can_be_undone(
+    name: scaling.ScalerName, per_series: bool
+) -> None:
     changed = RAW.copy()
     changed[15:25] *= 100
     changed[33:] = -7
@@ -40,7 +48,9 @@ def test_rows_after_training_change_nothing_and_scaling_can_be_undone(name: scal
     windows = np.stack([scaled[2:6], scaled[30:34]])
     raw = np.stack([RAW[2:6], RAW[30:34]])
     np.testing.assert_allclose(first.inverse(windows, series, [0, 1]), raw, rtol=1e-5)
-    np.testing.assert_allclose(first.forward(raw[..., 1:], series, [1]), windows[..., 1:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        first.forward(raw[..., 1:], series, [1]), windows[..., 1:], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_logarithm_is_scaled_and_undone() -> None:
@@ -49,8 +59,12 @@ def test_the_logarithm_is_scaled_and_undone() -> None:
     expected = scaling.fit("standard", RAW, TRAINING, per_series=True).transform(RAW, STARTS)
     scaled = found.transform(raw, STARTS)
     np.testing.assert_allclose(scaled, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.inverse(scaled[None, 2:6], np.array([0]), [0, 1])[0], raw[2:6], rtol=1e-4)
-    np.testing.assert_allclose(found.forward(raw[None, 2:6], np.array([0]), [0, 1])[0], scaled[2:6], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found.inverse(scaled[None, 2:6], np.array([0]), [0, 1])[0], raw[2:6], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        found.forward(raw[None, 2:6], np.array([0]), [0, 1])[0], scaled[2:6], rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["minmax", "standard"])

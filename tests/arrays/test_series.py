@@ -22,12 +22,20 @@ def table(values: list[float], times: Any = None, names: Any = "all") -> pd.Data
     return pd.DataFrame({"series": names, "time": times, "y": np.array(values, float)})
 
 
-def tidy(given: pd.DataFrame, frequency: str | None = None, duplicates: str = "error", gaps: str = "error", split: Any = SPLIT) -> Any:
+def tidy(
+    given: pd.DataFrame,
+    frequency: str | None = None,
+    duplicates: str = "error",
+    gaps: str = "error",
+    split: Any = SPLIT,
+) -> Any:
     return series.tidy(given, ["y"], frequency, duplicates, gaps, split)
 
 
 def test_the_order_of_rows_does_not_matter_but_for_the_order_of_series() -> None:
-    whole = pd.concat([table(list(range(8)), names="b"), table(list(range(10, 20)), names="a")], ignore_index=True)
+    whole = pd.concat(
+        [table(list(range(8)), names="b"), table(list(range(10, 20)), names="a")], ignore_index=True
+    )
     expected, counts = tidy(whole)
     assert counts["was_sorted"]
     shuffled = pd.concat([whole.iloc[[0]], whole.iloc[1:].sample(frac=1, random_state=1)])
@@ -49,15 +57,25 @@ def test_duplicates_are_kept_as_the_rule_says_and_counted(rule: str, value: floa
 
 def test_duplicates_are_an_error_that_names_the_time() -> None:
     given = table([0, 1, 2, 3, 4, 5])
-    with pytest.raises(InputError, match=r"received 2021-03-02 00:00:00 of series 'all' again \(1 such rows\).*set ingest.duplicates"):
+    with pytest.raises(
+        InputError,
+        match=r"received 2021-03-02 00:00:00 of series 'all' again \(1 such rows\).*set "
+        r"ingest.duplicates",
+    ):
         tidy(pd.concat([given, given.iloc[[1]]]))
 
 
 @pytest.mark.parametrize(
     ("rule", "expected"),
-    [("interpolate", [0, 1, 1, 3, 4, 5, 6]), ("forward_fill", [0, 1, 1, 1, 4, 5, 6]), ("zero", [0, 1, 0, 0, 4, 5, 6])],
+    [
+        ("interpolate", [0, 1, 1, 3, 4, 5, 6]),
+        ("forward_fill", [0, 1, 1, 1, 4, 5, 6]),
+        ("zero", [0, 1, 0, 0, 4, 5, 6]),
+    ],
 )
-def test_missing_times_and_values_are_filled_as_the_rule_says_and_marked(rule: str, expected: list[float]) -> None:
+def test_missing_times_and_values_are_filled_as_the_rule_says_and_marked(
+    rule: str, expected: list[float]
+) -> None:
     given = table([0, 1, np.nan, 3, 4, 5, 6]).drop(index=3)
     found, counts = tidy(given, gaps=rule)
     assert found["y"].tolist() == expected
@@ -79,7 +97,18 @@ def test_rows_that_are_kept_as_they_come_are_steps() -> None:
 
 @pytest.mark.parametrize("rule", ["interpolate", "forward_fill"])
 def test_what_is_filled_in_a_split_knows_nothing_of_later_splits(rule: str) -> None:
-    values = [0.0, 1, 2, np.nan, np.nan, np.nan, 6, 7, 8, 9]  # rows 3 to 5 are missing: training ends with row 5
+    values = [
+        0.0,
+        1,
+        2,
+        np.nan,
+        np.nan,
+        np.nan,
+        6,
+        7,
+        8,
+        9,
+    ]  # rows 3 to 5 are missing: training ends with row 5
     later = [*values[:6], 60.0, 70, 80, 90]
     first, second = (tidy(table(given), gaps=rule)[0]["y"].tolist() for given in (values, later))
     assert first[:6] == second[:6] == [0, 1, 2, 2, 2, 2]
@@ -96,7 +125,9 @@ def test_times_off_the_grid_are_an_error() -> None:
         tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency="h")
 
 
-@pytest.mark.parametrize(("times", "frequency"), [(list(range(7)), "D"), (pd.date_range("2020", periods=7), "1")])
+@pytest.mark.parametrize(
+    ("times", "frequency"), [(list(range(7)), "D"), (pd.date_range("2020", periods=7), "1")]
+)
 def test_a_frequency_of_the_other_type_is_an_error(times: Any, frequency: str) -> None:
     with pytest.raises(InputError, match=rf"ingest.frequency: expected .* received '{frequency}'"):
         tidy(table([0, 1, 2, 3, 4, 5, 6], times), frequency)
@@ -112,11 +143,24 @@ def test_ragged_rows_lose_the_blanks_at_their_end_only() -> None:
     first = pd.DataFrame({"id": ["a", "b"], "1": [1.0, 4], "2": [2.0, np.nan], "3": [3.0, np.nan]})
     second = pd.DataFrame({"id": ["a", "b"], "1": [10.0, np.nan], "2": [np.nan, 41]})
     found = series.stack_rows([first, second], "id", "y", FORM)
-    expected = [("a", 0, 1), ("a", 1, 2), ("a", 2, 3), ("a", 3, 10), ("b", 0, 4), ("b", 1, np.nan), ("b", 2, 41)]
-    pd.testing.assert_frame_equal(found, pd.DataFrame(expected, columns=["series", "time", "y"]), check_dtype=False)
+    expected = [
+        ("a", 0, 1),
+        ("a", 1, 2),
+        ("a", 2, 3),
+        ("a", 3, 10),
+        ("b", 0, 4),
+        ("b", 1, np.nan),
+        ("b", 2, 41),
+    ]
+    pd.testing.assert_frame_equal(
+        found, pd.DataFrame(expected, columns=["series", "time", "y"]), check_dtype=False
+    )
 
 
-@pytest.mark.parametrize(("ids", "message"), [(["a", "a"], "the series 'a' twice"), (["b", "a"], "same series in the same order")])
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [(["a", "a"], "the series 'a' twice"), (["b", "a"], "same series in the same order")],
+)
 def test_rows_that_do_not_fit_are_an_error(ids: list[str], message: str) -> None:
     first = pd.DataFrame({"id": ["a", ids[1]], "1": [1.0, 2.0]})
     second = pd.DataFrame({"id": ids, "1": [1.0, 2.0]})
@@ -130,7 +174,9 @@ def test_a_row_without_values_is_named() -> None:
 
 
 def test_columns_become_series() -> None:
-    found = series.stack_columns(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), pd.Series([7, 8]), ["a", "b"], "y", FORM)
+    found = series.stack_columns(
+        pd.DataFrame({"a": [1, 2], "b": [3, 4]}), pd.Series([7, 8]), ["a", "b"], "y", FORM
+    )
     assert found.to_numpy().tolist() == [["a", 7, 1], ["a", 8, 2], ["b", 7, 3], ["b", 8, 4]]
 
 
@@ -143,7 +189,11 @@ def test_shuffled_rows_with_gaps_give_the_table_of_sorted_rows(seed: int, number
         values = np.where(rng.random(14) < 0.2, np.nan, rng.normal(size=14))
         values[0] = 1.0
         inner = np.flatnonzero(rng.random(14) < 0.2)
-        parts.append(table(values.tolist(), names=f"s{name}").drop(index=[row for row in inner if 0 < row < 13]))
+        parts.append(
+            table(values.tolist(), names=f"s{name}").drop(
+                index=[row for row in inner if 0 < row < 13]
+            )
+        )
     whole = pd.concat(parts, ignore_index=True)
     heads = np.flatnonzero(~whole["series"].duplicated())
     rest = np.setdiff1d(np.arange(len(whole)), heads)
@@ -154,13 +204,20 @@ def test_shuffled_rows_with_gaps_give_the_table_of_sorted_rows(seed: int, number
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["interpolate", "forward_fill", "zero"]))
-def test_what_is_filled_is_what_a_loop_fills_from_rows_up_to_the_end_of_the_split(seed: int, rule: str) -> None:
+def test_what_is_filled_is_what_a_loop_fills_from_rows_up_to_the_end_of_the_split(
+    seed: int, rule: str
+) -> None:
     rng = np.random.default_rng(seed)
     split = ByCount(train=6, validation=4, test=3)
     raw = {name: np.where(rng.random(15) < 0.4, np.nan, rng.normal(size=15)) for name in ("a", "b")}
     for values in raw.values():
         values[0] = rng.normal()
-    found, _ = tidy(pd.concat([table(values.tolist(), names=name) for name, values in raw.items()]), "D", gaps=rule, split=split)
+    found, _ = tidy(
+        pd.concat([table(values.tolist(), names=name) for name, values in raw.items()]),
+        "D",
+        gaps=rule,
+        split=split,
+    )
     for name, values in raw.items():
         expected = []
         for row, value in enumerate(values):
@@ -174,7 +231,9 @@ def test_what_is_filled_is_what_a_loop_fills_from_rows_up_to_the_end_of_the_spli
             elif rule == "forward_fill" or right is None:
                 expected.append(values[left])
             else:
-                expected.append(values[left] + (values[right] - values[left]) * (row - left) / (right - left))
+                expected.append(
+                    values[left] + (values[right] - values[left]) * (row - left) / (right - left)
+                )
         own = found[found["series"] == name]
         np.testing.assert_allclose(own["y"], expected, rtol=1e-12, atol=1e-12)
         assert own["observed_y"].tolist() == (~np.isnan(values)).tolist()
@@ -182,11 +241,17 @@ def test_what_is_filled_is_what_a_loop_fills_from_rows_up_to_the_end_of_the_spli
 
 @pytest.mark.parametrize("rule", ["interpolate", "forward_fill", "zero"])
 @pytest.mark.parametrize("end", [6, 10, 13])
-def test_other_values_in_later_splits_leave_earlier_filled_values_as_they_are(rule: str, end: int) -> None:
-    values = np.array([0, 1, np.nan, 3, np.nan, np.nan, np.nan, 7, np.nan, np.nan, np.nan, 11, np.nan, 13, 14])
+def test_other_values_in_later_splits_leave_earlier_filled_values_as_they_are(
+    rule: str, end: int
+) -> None:
+    values = np.array(
+        [0, 1, np.nan, 3, np.nan, np.nan, np.nan, 7, np.nan, np.nan, np.nan, 11, np.nan, 13, 14]
+    )
     changed = np.where(np.arange(15) < end, values, 1000 - 3 * values)
     split = ByCount(train=6, validation=4, test=3)
-    first, second = (tidy(table(given.tolist()), gaps=rule, split=split)[0]["y"] for given in (values, changed))
+    first, second = (
+        tidy(table(given.tolist()), gaps=rule, split=split)[0]["y"] for given in (values, changed)
+    )
     assert first[:end].tolist() == second[:end].tolist()
     assert first[end:].tolist() != second[end:].tolist()
 
@@ -198,7 +263,11 @@ def test_kept_rows_lose_those_without_any_value_and_refuse_those_with_some() -> 
     assert found["y"].tolist() == [0, 1, 2, 4, 5, 6, 7]
     assert (counts["raw_rows"], counts["rows"]) == (8, 7)
     given.loc[5, "z"] = np.nan
-    with pytest.raises(InputError, match=r"column 'z': expected a value at every step, found none at 2021-03-06 .*1 missing values"):
+    with pytest.raises(
+        InputError,
+        match=r"column 'z': expected a value at every step, found none at 2021-03-06 .*1 missing "
+        r"values",
+    ):
         series.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
 
 
@@ -207,7 +276,10 @@ def test_rows_behind_the_splits_are_kept_without_a_split() -> None:
     assert found["split"].astype(object).where(found["split"].notna(), None).tolist() == (
         ["train"] * 4 + ["validation"] * 2 + ["test"] + [None] * 2
     )
-    assert (counts["split_rows"], counts["rows_in_no_split"]) == ({"train": 4, "validation": 2, "test": 1}, 2)
+    assert (counts["split_rows"], counts["rows_in_no_split"]) == (
+        {"train": 4, "validation": 2, "test": 1},
+        2,
+    )
 
 
 def test_series_may_begin_and_end_at_different_times() -> None:
@@ -219,7 +291,9 @@ def test_series_may_begin_and_end_at_different_times() -> None:
 
 
 def test_whole_numbers_off_the_grid_are_an_error_and_missing_ones_are_filled() -> None:
-    with pytest.raises(InputError, match=r"'2' apart, received 7 which is off that grid \(1 such rows\)"):
+    with pytest.raises(
+        InputError, match=r"'2' apart, received 7 which is off that grid \(1 such rows\)"
+    ):
         tidy(table([0, 1, 2, 3, 4, 5], [0, 2, 4, 7, 8, 10]), frequency="2")
     found, _ = tidy(table([0, 1, 2, 4, 5, 6], [10, 12, 14, 18, 20, 22]), gaps="interpolate")
     assert found["time"].tolist() == [10, 12, 14, 16, 18, 20, 22]
@@ -228,7 +302,9 @@ def test_whole_numbers_off_the_grid_are_an_error_and_missing_ones_are_filled() -
 
 def test_the_mean_of_duplicates_is_of_the_values_that_are_there() -> None:
     given = table([0, np.nan, 2, 3, 4, 5])
-    found, counts = tidy(pd.concat([given, given.iloc[[1, 1, 1]].assign(y=[7.0, 8.0, 12.0])]), duplicates="mean")
+    found, counts = tidy(
+        pd.concat([given, given.iloc[[1, 1, 1]].assign(y=[7.0, 8.0, 12.0])]), duplicates="mean"
+    )
     assert found["y"].tolist() == [0, 9, 2, 3, 4, 5]
     assert (counts["duplicates"], counts["missing_values"]) == (3, 0)
 
@@ -237,9 +313,17 @@ def test_the_mean_of_duplicates_is_of_the_values_that_are_there() -> None:
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 4))
 def test_stacked_rows_are_those_of_a_loop(seed: int, number: int, names: int) -> None:
     rng = np.random.default_rng(seed)
-    blocks = [np.where(rng.random((names, width)) < 0.4, np.nan, rng.normal(size=(names, width))) for width in rng.integers(1, 6, number)]
+    blocks = [
+        np.where(rng.random((names, width)) < 0.4, np.nan, rng.normal(size=(names, width)))
+        for width in rng.integers(1, 6, number)
+    ]
     blocks[0][:, 0] = 0  # a row without any value is an error
-    parts = [pd.DataFrame(block, columns=[f"V{k}" for k in range(block.shape[1])]).assign(id=range(names)) for block in blocks]
+    parts = [
+        pd.DataFrame(block, columns=[f"V{k}" for k in range(block.shape[1])]).assign(
+            id=range(names)
+        )
+        for block in blocks
+    ]
     expected = []
     for name in range(names):
         values: list[float] = []

@@ -13,7 +13,9 @@ from stages.errors import InputError
 
 STARTS = np.array([0, 20, 30])
 STEPS = pd.Series(list(range(20)) + list(range(10)))
-DAYS = pd.Series([*pd.date_range("2020-01-01", periods=20), *pd.date_range("2020-01-05", periods=10)])
+DAYS = pd.Series(
+    [*pd.date_range("2020-01-01", periods=20), *pd.date_range("2020-01-05", periods=10)]
+)
 
 
 def test_fractions_are_of_each_series_and_rounding_does_not_lose_a_row() -> None:
@@ -22,7 +24,10 @@ def test_fractions_are_of_each_series_and_rounding_does_not_lose_a_row() -> None
 
 
 def test_rows_behind_the_counts_are_in_no_split() -> None:
-    assert boundaries(ByCount(train=5, validation=2, test=1), STARTS, STEPS).tolist() == [[0, 5, 7, 8], [20, 25, 27, 28]]
+    assert boundaries(ByCount(train=5, validation=2, test=1), STARTS, STEPS).tolist() == [
+        [0, 5, 7, 8],
+        [20, 25, 27, 28],
+    ]
 
 
 def test_the_rest_goes_to_one_split() -> None:
@@ -31,7 +36,11 @@ def test_the_rest_goes_to_one_split() -> None:
 
 
 def test_dates_cut_all_series_at_the_same_day() -> None:
-    split = ByDate(validation=datetime.date(2020, 1, 8), test=datetime.date(2020, 1, 10), end=datetime.date(2020, 1, 13))
+    split = ByDate(
+        validation=datetime.date(2020, 1, 8),
+        test=datetime.date(2020, 1, 10),
+        end=datetime.date(2020, 1, 13),
+    )
     assert boundaries(split, STARTS, DAYS).tolist() == [[0, 7, 9, 12], [20, 23, 25, 28]]
     split = ByDate(validation=datetime.date(2020, 1, 8), test=datetime.date(2020, 1, 10))
     assert boundaries(split, STARTS, DAYS)[:, 3].tolist() == [20, 30]
@@ -46,33 +55,63 @@ def test_dates_cut_all_series_at_the_same_day() -> None:
     ],
 )
 def test_a_split_without_rows_is_an_error_that_counts_them(split: object) -> None:
-    with pytest.raises(InputError, match=r"at least one row in each split, received train \d+, validation \d+, test"):
+    with pytest.raises(
+        InputError,
+        match=r"at least one row in each split, received train \d+, validation \d+, test",
+    ):
         boundaries(split, np.array([0, 9]), STEPS[:9])  # type: ignore[arg-type]
 
 
 def test_dates_for_a_table_without_dates_are_an_error() -> None:
     with pytest.raises(InputError, match="no dates"):
-        boundaries(ByDate(validation=datetime.date(2020, 1, 1), test=datetime.date(2020, 2, 1)), STARTS, STEPS)
+        boundaries(
+            ByDate(validation=datetime.date(2020, 1, 1), test=datetime.date(2020, 2, 1)),
+            STARTS,
+            STEPS,
+        )
 
 
-@pytest.mark.parametrize("parts", [("0.7", "0.15", "0.15"), ("0.6", "0.2", "0.2"), ("0.1", "0.2", "0.7"), ("0.34", "0.33", "0.3")])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("0.7", "0.15", "0.15"),
+        ("0.6", "0.2", "0.2"),
+        ("0.1", "0.2", "0.7"),
+        ("0.34", "0.33", "0.3"),
+    ],
+)
 def test_fractions_cut_where_exact_arithmetic_cuts(parts: tuple[str, str, str]) -> None:
     split = ByFraction(**dict(zip(("train", "validation", "test"), map(float, parts), strict=True)))
     for rows in range(20, 400):
         exact = [rows * sum(map(Fraction, parts[: k + 1])) // 1 for k in range(3)]
-        assert boundaries(split, np.array([0, rows]), pd.Series(range(rows)))[0].tolist() == [0, *exact]
+        assert boundaries(split, np.array([0, rows]), pd.Series(range(rows)))[0].tolist() == [
+            0,
+            *exact,
+        ]
 
 
 def test_a_time_cuts_within_a_day_and_belongs_to_the_later_split() -> None:
     hours = pd.Series(pd.date_range("2020-01-01", periods=48, freq="h"))
-    split = ByDate(validation=datetime.datetime(2020, 1, 1, 6), test=datetime.datetime(2020, 1, 1, 8, 30), end=datetime.date(2020, 1, 2))
+    split = ByDate(
+        validation=datetime.datetime(2020, 1, 1, 6),
+        test=datetime.datetime(2020, 1, 1, 8, 30),
+        end=datetime.date(2020, 1, 2),
+    )
     assert boundaries(split, np.array([0, 48]), hours).tolist() == [[0, 6, 9, 24]]
 
 
-@pytest.mark.parametrize(("validation", "test"), [("2020-01-01", "2020-01-10"), ("2020-01-10", "2020-01-10"), ("2020-01-10", "2020-02-01")])
+@pytest.mark.parametrize(
+    ("validation", "test"),
+    [("2020-01-01", "2020-01-10"), ("2020-01-10", "2020-01-10"), ("2020-01-10", "2020-02-01")],
+)
 def test_dates_that_leave_a_split_without_rows_are_an_error(validation: str, test: str) -> None:
-    split = ByDate(validation=datetime.date.fromisoformat(validation), test=datetime.date.fromisoformat(test))
-    with pytest.raises(InputError, match=r"at least one row in each split, received .*\b0\b.* of the 20 rows of series 1 of 1"):
+    split = ByDate(
+        validation=datetime.date.fromisoformat(validation), test=datetime.date.fromisoformat(test)
+    )
+    with pytest.raises(
+        InputError,
+        match=r"at least one row in each split, received .*\b0\b.* of the 20 rows of series 1 of 1",
+    ):
         boundaries(split, np.array([0, 20]), DAYS[:20])
 
 
@@ -84,6 +123,8 @@ def test_dates_that_leave_a_split_without_rows_are_an_error(validation: str, tes
         (ByCount, {"train": 0, "validation": 3, "test": 1}, "greater than or equal to 1"),
     ],
 )
-def test_parts_that_cannot_be_are_refused(model: type, values: dict[str, object], message: str) -> None:
+def test_parts_that_cannot_be_are_refused(
+    model: type, values: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValidationError, match=message):
         model.model_validate(values)

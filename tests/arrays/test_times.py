@@ -12,7 +12,11 @@ from stages.errors import InputError
 
 
 def read(
-    column: Any, time_format: str | None = None, zone: str | None = None, whole: bool = False, in_utc: bool | None = None
+    column: Any,
+    time_format: str | None = None,
+    zone: str | None = None,
+    whole: bool = False,
+    in_utc: bool | None = None,
 ) -> times.Times:
     return times.read_times(pd.Series(column, name="t"), time_format, zone, whole, in_utc)
 
@@ -59,7 +63,9 @@ def months(form: str) -> list[str]:
         ([" 2020-01-02 ", "2020-01-03"], None, "2020-01-02"),
     ],
 )
-def test_times_are_read_as_they_are_written(column: list[Any], time_format: str | None, expected: str) -> None:
+def test_times_are_read_as_they_are_written(
+    column: list[Any], time_format: str | None, expected: str
+) -> None:
     assert str(read(column, time_format).values.iloc[0]).startswith(expected)
 
 
@@ -74,16 +80,24 @@ def test_dates_in_other_forms_that_can_be_read_in_two_ways_are_an_error_too(form
         read(months(form))
 
 
-def test_days_of_a_zone_whose_clocks_change_at_midnight_are_days(caplog: pytest.LogCaptureFixture) -> None:
+def test_days_of_a_zone_whose_clocks_change_at_midnight_are_days(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     days = pd.date_range("2018-10-25", periods=20)  # there is no midnight on 4 November in Brazil
     found = read(list(days.strftime("%Y-%m-%d")), zone="America/Sao_Paulo")
     assert found.values.tolist() == days.tolist()
-    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[-1]) == "2018-11-13 00:00:00-02:00"
+    assert (
+        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[-1])
+        == "2018-11-13 00:00:00-02:00"
+    )
 
 
 def test_a_fixed_offset_of_a_column_is_its_zone() -> None:
     found = read(pd.date_range("2020-01-01", periods=3, tz="+09:00"))
-    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-01 00:00:00+09:00"
+    assert (
+        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
+        == "2020-01-01 00:00:00+09:00"
+    )
 
 
 def test_mixed_offsets_behind_names_of_months_are_days_of_the_calendar() -> None:
@@ -93,7 +107,11 @@ def test_mixed_offsets_behind_names_of_months_are_days_of_the_calendar() -> None
 
 @pytest.mark.parametrize("form", ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y %H:%M"])
 def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: str) -> None:
-    with pytest.raises(InputError, match=r'both readings .* ingest.time_format to "%d.%m.%Y" \(day first\) or "%m.%d.%Y" \(month first\)'):
+    with pytest.raises(
+        InputError,
+        match=r'both readings .* ingest.time_format to "%d.%m.%Y" \(day first\) or "%m.%d.%Y" '
+        r"\(month first\)",
+    ):
         read(months(form))
 
 
@@ -107,10 +125,14 @@ def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: s
         (["01/02/19", "13/02/19"], "four digits"),
         (
             ["20230101", "20230102"],
-            'if these are dates, set ingest.time_format to "%Y%m%d"; if they count steps, set ingest.frequency to 1',
+            'if these are dates, set ingest.time_format to "%Y%m%d"; if they count steps, set '
+            "ingest.frequency to 1",
         ),
         (["201001", "201002", "201003"], 'time_format to "%Y%m"'),
-        (["2020-01-01 00:00+01:00", "2020-01-01 01:00"], "an offset from UTC in every row or in none"),
+        (
+            ["2020-01-01 00:00+01:00", "2020-01-01 01:00"],
+            "an offset from UTC in every row or in none",
+        ),
         (["1500-01-01", "1501-01-01"], "between the years 1678 and 2261"),
         (["2020-01-01", "9999-12-31"], "between the years 1678 and 2261"),
         (["0001-01-01", "0002-01-01"], "between the years 1678 and 2261"),
@@ -137,16 +159,27 @@ def test_whole_numbers_that_look_like_dates_are_read_as_numbers_where_that_is_sa
 
 
 def test_times_in_another_form_than_the_first_or_the_given_one_are_an_error() -> None:
-    with pytest.raises(InputError, match="times like '%Y%m%d', received '2020-01-02' in data row 1"):
+    with pytest.raises(
+        InputError, match="times like '%Y%m%d', received '2020-01-02' in data row 1"
+    ):
         read(["2020-01-02", "2020-01-03"], "%Y%m%d")
 
 
 # --- Time zones ---
 
-BERLIN = pd.date_range("2019-03-25", periods=14, freq="D", tz="Europe/Berlin")  # clocks change on 31 March
+BERLIN = pd.date_range(
+    "2019-03-25", periods=14, freq="D", tz="Europe/Berlin"
+)  # clocks change on 31 March
 
 
-@pytest.mark.parametrize("column", [BERLIN, BERLIN.strftime("%Y-%m-%d %H:%M:%S%z"), pd.Index([time.isoformat() for time in BERLIN])])
+@pytest.mark.parametrize(
+    "column",
+    [
+        BERLIN,
+        BERLIN.strftime("%Y-%m-%d %H:%M:%S%z"),
+        pd.Index([time.isoformat() for time in BERLIN]),
+    ],
+)
 def test_days_of_a_zone_are_days_of_its_calendar(column: Any) -> None:
     found = read(list(column) if column.dtype != BERLIN.dtype else column)
     assert found.values.tolist() == pd.date_range("2019-03-25", periods=14).tolist()
@@ -156,13 +189,23 @@ def test_days_of_a_zone_are_days_of_its_calendar(column: Any) -> None:
 def test_midnights_of_tokyo_stay_on_their_day() -> None:
     found = read(pd.date_range("2020-01-05", periods=5, tz="Asia/Tokyo"))
     assert str(found.values[0]) == "2020-01-05 00:00:00"
-    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-05 00:00:00+09:00"
+    assert (
+        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
+        == "2020-01-05 00:00:00+09:00"
+    )
 
 
 def test_one_offset_is_a_zone() -> None:
     found = read(["2020-01-02 05:00:00+02:00", "2020-01-02 06:00:00+02:00"])
-    assert (str(found.values[0]), found.zone, found.in_utc) == ("2020-01-02 03:00:00", "+02:00", True)
-    assert str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0]) == "2020-01-02 05:00:00+02:00"
+    assert (str(found.values[0]), found.zone, found.in_utc) == (
+        "2020-01-02 03:00:00",
+        "+02:00",
+        True,
+    )
+    assert (
+        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
+        == "2020-01-02 05:00:00+02:00"
+    )
 
 
 def test_hours_of_a_zone_that_changes_its_clocks_are_all_there() -> None:
@@ -170,13 +213,18 @@ def test_hours_of_a_zone_that_changes_its_clocks_are_all_there() -> None:
     found = read(hours)
     assert found.values.diff().dropna().unique().tolist() == [pd.Timedelta(hours=1)]
     assert (
-        times.local(found.values.to_numpy(), found.zone, found.in_utc).tolist() == hours.tz_localize(None).as_unit("ns").to_numpy().tolist()
+        times.local(found.values.to_numpy(), found.zone, found.in_utc).tolist()
+        == hours.tz_localize(None).as_unit("ns").to_numpy().tolist()
     )
     assert list(times.shown(found.values.to_numpy(), found.zone, found.in_utc)) == list(hours)
 
 
 def test_several_offsets_of_hours_ask_for_the_zone() -> None:
-    texts = list(pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin").strftime("%Y-%m-%d %H:%M%z"))
+    texts = list(
+        pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin").strftime(
+            "%Y-%m-%d %H:%M%z"
+        )
+    )
     with pytest.raises(InputError, match=r"received \+01:00, \+02:00: set ingest.zone"):
         read(texts)
     assert read(texts, zone="Europe/Berlin").zone == "Europe/Berlin"
@@ -211,4 +259,6 @@ def test_iso_times_are_read_alike_by_arrow_and_by_pandas() -> None:
     stamps = pd.to_datetime(rng.integers(-(2**62), 2**62, 200))
     for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.%f"):
         texts = pd.Series(stamps.strftime(form), name="t")
-        pd.testing.assert_series_equal(read(texts).values, pd.to_datetime(texts).astype("datetime64[ns]"))
+        pd.testing.assert_series_equal(
+            read(texts).values, pd.to_datetime(texts).astype("datetime64[ns]")
+        )

@@ -15,12 +15,23 @@ def test_the_table_of_the_documentation() -> None:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[np.ndarray, int, int, int]:
-    lengths = draw(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=4))
+    lengths = draw(
+        st.lists(
+            st.tuples(st.integers(1, 20), st.integers(1, 8), st.integers(1, 8)),
+            min_size=1,
+            max_size=4,
+        )
+    )
     rows, boundaries = 0, []
     for parts in lengths:
         boundaries.append(rows + np.concatenate([[0], np.cumsum(parts)]))
         rows += sum(parts)
-    return np.array(boundaries), draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    return (
+        np.array(boundaries),
+        draw(st.integers(1, 6)),
+        draw(st.integers(1, 4)),
+        draw(st.integers(1, 3)),
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -36,18 +47,28 @@ def test_every_window_is_the_one_that_a_loop_finds(case: tuple[np.ndarray, int, 
         expected = [
             (series, origin)
             for series, (start, *ends) in enumerate(boundaries.tolist())
-            for origin in range(max([start, *ends][split], start + lookback), ends[split] - horizon + 1, stride)
+            for origin in range(
+                max([start, *ends][split], start + lookback), ends[split] - horizon + 1, stride
+            )
         ]
-        windows = Windows(values, observed, calendar, found[split], lookback, horizon, stride, [0, 1], [1])
+        windows = Windows(
+            values, observed, calendar, found[split], lookback, horizon, stride, [0, 1], [1]
+        )
         assert len(windows) == len(expected)
         if not expected:
             continue
         batch = windows.cut(np.arange(len(windows))[::-1])
         for index, (series, origin) in enumerate(reversed(expected)):
             assert batch["inputs"]["series"][index] == series
-            np.testing.assert_array_equal(batch["inputs"]["window"][index], values[origin - lookback : origin])
-            np.testing.assert_array_equal(batch["inputs"]["calendar"][index], calendar[origin - lookback : origin + horizon])
-            np.testing.assert_array_equal(batch["targets"][index], values[origin : origin + horizon, 1:])
+            np.testing.assert_array_equal(
+                batch["inputs"]["window"][index], values[origin - lookback : origin]
+            )
+            np.testing.assert_array_equal(
+                batch["inputs"]["calendar"][index], calendar[origin - lookback : origin + horizon]
+            )
+            np.testing.assert_array_equal(
+                batch["targets"][index], values[origin : origin + horizon, 1:]
+            )
             np.testing.assert_array_equal(batch["mask"][index], observed[origin : origin + horizon])
 
 
@@ -60,18 +81,44 @@ def test_a_memory_mapped_series_is_never_copied(tmp_path: object) -> None:
     path = f"{tmp_path}/values.npy"
     np.save(path, np.zeros((1000, 1), np.float32))
     mapped = np.load(path, mmap_mode="r")
-    windows = Windows(mapped, np.ones((1000, 1), bool), np.zeros((1000, 0), np.float32), np.array([[10, 990]]), 10, 5, 1, [0], [0])
+    windows = Windows(
+        mapped,
+        np.ones((1000, 1), bool),
+        np.zeros((1000, 0), np.float32),
+        np.array([[10, 990]]),
+        10,
+        5,
+        1,
+        [0],
+        [0],
+    )
     windows.cut(np.array([0, 5]))
     assert windows.values is mapped
-    held = sum(value.nbytes for value in vars(windows).values() if isinstance(value, np.ndarray) and value is not mapped)
+    held = sum(
+        value.nbytes
+        for value in vars(windows).values()
+        if isinstance(value, np.ndarray) and value is not mapped
+    )
     assert held < 2000
 
 
 @pytest.mark.parametrize("inputs", [[0], [1], [1, 0]])
 def test_columns_are_chosen_in_the_order_given(inputs: list[int]) -> None:
     values = np.array([[1, 10], [2, 20], [3, 30]], np.float32)
-    windows = Windows(values, np.ones((3, 2), bool), np.zeros((3, 0), np.float32), np.array([[2, 3]]), 2, 1, 1, inputs, [1])
-    np.testing.assert_array_equal(windows.cut(np.array([0]))["inputs"]["window"][0], values[:2][:, inputs])
+    windows = Windows(
+        values,
+        np.ones((3, 2), bool),
+        np.zeros((3, 0), np.float32),
+        np.array([[2, 3]]),
+        2,
+        1,
+        1,
+        inputs,
+        [1],
+    )
+    np.testing.assert_array_equal(
+        windows.cut(np.array([0]))["inputs"]["window"][0], values[:2][:, inputs]
+    )
 
 
 def test_strided_windows_are_located_and_skip_a_series_that_has_none() -> None:
@@ -83,7 +130,10 @@ def test_strided_windows_are_located_and_skip_a_series_that_has_none() -> None:
     origins, series = windows.locate(np.arange(5))
     assert origins.tolist() == [4, 7, 10, 34, 47]
     assert series.tolist() == [0, 0, 0, 2, 3]
-    assert [part.tolist() for part in windows.locate(np.array([3, 0, 3]))] == [[34, 4, 34], [2, 0, 2]]
+    assert [part.tolist() for part in windows.locate(np.array([3, 0, 3]))] == [
+        [34, 4, 34],
+        [2, 0, 2],
+    ]
 
 
 def test_windows_of_validation_reach_back_into_training() -> None:
@@ -109,6 +159,13 @@ def test_only_training_windows_are_strided() -> None:
     }
     about = {"lookback": 2, "horizon": 1, "stride": 4, "inputs": [0], "targets": [0]}
     found = {split: of_split(arrays, about, split) for split in ("train", "validation", "test")}
-    located = {split: windows.locate(np.arange(len(windows)))[0].tolist() for split, windows in found.items()}
-    assert located == {"train": [2, 6, 10], "validation": list(range(12, 18)), "test": list(range(18, 24))}
+    located = {
+        split: windows.locate(np.arange(len(windows)))[0].tolist()
+        for split, windows in found.items()
+    }
+    assert located == {
+        "train": [2, 6, 10],
+        "validation": list(range(12, 18)),
+        "test": list(range(18, 24)),
+    }
     assert all(np.shares_memory(windows.values, arrays["values"]) for windows in found.values())

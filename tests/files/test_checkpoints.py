@@ -16,7 +16,11 @@ from stages.files.checkpoints import Checkpoints
 
 
 def arrays(number: int) -> dict[str, np.ndarray]:
-    return {"a": np.full((50, 3), number, np.float32), "b": np.array(number), "empty": np.zeros((0, 2))}
+    return {
+        "a": np.full((50, 3), number, np.float32),
+        "b": np.array(number),
+        "empty": np.zeros((0, 2)),
+    }
 
 
 def number_of(found: dict[str, np.ndarray] | None) -> int | None:
@@ -53,7 +57,9 @@ def replaced(path: Path) -> None:
 
 def summed(folder: Path, content: bytes) -> None:
     (folder / "00000002.npz").write_bytes(content)
-    (folder / "00000002.json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
+    (folder / "00000002.json").write_text(
+        json.dumps({"sha256": hashlib.sha256(content).hexdigest()})
+    )
 
 
 def of_one_array() -> bytes:
@@ -70,29 +76,43 @@ def archive(**arrays: np.ndarray) -> bytes:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a flipped bit": lambda folder: flip(folder / "00000002.npz"),
-    "half a file": lambda folder: (folder / "00000002.npz").write_bytes((folder / "00000002.npz").read_bytes()[:100]),
+    "half a file": lambda folder: (folder / "00000002.npz").write_bytes(
+        (folder / "00000002.npz").read_bytes()[:100]
+    ),
     "an empty file": lambda folder: (folder / "00000002.npz").write_bytes(b""),
     "killed before the sum": lambda folder: (folder / "00000002.json").unlink(),
     "a broken sum": lambda folder: (folder / "00000002.json").write_text("{"),
     "no file": lambda folder: (folder / "00000002.npz").unlink(),
     "a folder in its place": lambda folder: replaced(folder / "00000002.npz"),
     "a folder in place of the sum": lambda folder: replaced(folder / "00000002.json"),
-    "a pipe in its place": lambda folder: ((folder / "00000002.npz").unlink(), os.mkfifo(folder / "00000002.npz")),
-    "a link to nothing": lambda folder: ((folder / "00000002.npz").unlink(), (folder / "00000002.npz").symlink_to("none")),
+    "a pipe in its place": lambda folder: (
+        (folder / "00000002.npz").unlink(),
+        os.mkfifo(folder / "00000002.npz"),
+    ),
+    "a link to nothing": lambda folder: (
+        (folder / "00000002.npz").unlink(),
+        (folder / "00000002.npz").symlink_to("none"),
+    ),
     "a sum that is a list": lambda folder: (folder / "00000002.json").write_text("[1]"),
     "a sum that is null": lambda folder: (folder / "00000002.json").write_text("null"),
     "a sum that is no text": lambda folder: (folder / "00000002.json").write_bytes(b"\xff"),
     "no arrays, with their sum": lambda folder: summed(folder, b"PK\x05\x06" + bytes(18) + b"x"),
     "no archive, with its sum": lambda folder: summed(folder, b"\x93NUMPY"),
     "one array, with its sum": lambda folder: summed(folder, of_one_array()),
-    "an object, with its sum": lambda folder: summed(folder, archive(b=np.array([{}], dtype=object))),
-    "arrays of another network, with their sum": lambda folder: summed(folder, archive(other=np.zeros(3))),
+    "an object, with its sum": lambda folder: summed(
+        folder, archive(b=np.array([{}], dtype=object))
+    ),
+    "arrays of another network, with their sum": lambda folder: summed(
+        folder, archive(other=np.zeros(3))
+    ),
     "another sum": lambda folder: (folder / "00000002.json").write_text('{"sha256": "0"}'),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_found_and_the_one_before_it_used(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_found_and_the_one_before_it_used(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = Checkpoints(tmp_path, 0)
     store.save(arrays(1))
     store.save(arrays(2))
@@ -115,7 +135,9 @@ def test_what_is_no_checkpoint_is_left_alone(tmp_path: Path) -> None:
     assert number_of(store.latest()) == 2
 
 
-def test_without_a_whole_checkpoint_training_starts_afresh_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_whole_checkpoint_training_starts_afresh_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = Checkpoints(tmp_path, 0)
     store.save(arrays(1))
     flip(tmp_path / "00000001.npz")
@@ -134,7 +156,9 @@ PLACES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("place", ["saved", "saved/key", "saved/key/member_1", "saved/key/done"])
 @pytest.mark.parametrize("what", [*PLACES, "a folder"])
-def test_whatever_stands_in_the_place_of_the_checkpoints_they_are_written(what: str, place: str, tmp_path: Path) -> None:
+def test_whatever_stands_in_the_place_of_the_checkpoints_they_are_written(
+    what: str, place: str, tmp_path: Path
+) -> None:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     PLACES.get(what, Path.mkdir)(tmp_path / place)
     own = checkpoints.begin(tmp_path / "saved", "key")
@@ -153,7 +177,9 @@ def test_a_file_in_the_place_of_all_checkpoints_is_one_line_before_the_work(tmp_
     assert (tmp_path / "checkpoints").read_text() == "mine"
 
 
-def test_a_checkpoint_that_cannot_be_written_is_one_clear_error_and_the_one_before_it_stays(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_error_and_the_one_before_it_stays(
+    tmp_path: Path,
+) -> None:
     store = Checkpoints(tmp_path / "x", 0)
     store.save(arrays(1))
     with pytest.raises(InputError, match=r"could not be written: .*Earlier results are untouched"):
@@ -190,7 +216,9 @@ def test_those_of_other_inputs_are_removed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_finished_training_is_done_again_only_when_dvc_has_recorded_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_training_is_done_again_only_when_dvc_has_recorded_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
     own = checkpoints.begin(tmp_path / "saved", "key")
@@ -198,7 +226,9 @@ def test_a_finished_training_is_done_again_only_when_dvc_has_recorded_it(tmp_pat
     assert not own.exists()  # a training that keeps none
     Checkpoints(own / "member_1", 0).save(arrays(1))
     os.utime(tmp_path / "dvc.lock", ns=(2**61, 2**61))
-    assert checkpoints.begin(tmp_path / "saved", "key").exists()  # not finished: other stages wrote the lock file
+    assert checkpoints.begin(
+        tmp_path / "saved", "key"
+    ).exists()  # not finished: other stages wrote the lock file
     checkpoints.finish(own)
     os.utime(own / "done", ns=(2**61 + 1, 2**61 + 1))
     assert checkpoints.begin(tmp_path / "saved", "key").exists()  # killed before DVC had the model

@@ -1,4 +1,5 @@
-"""Parameters that are wrong: one clear error, in seconds, before any stage works; and none of it is said in a validator's words."""
+"""Parameters that are wrong: one clear error, in seconds, before any stage works; and none of it is
+said in a validator's words."""
 
 import json
 import re
@@ -26,7 +27,11 @@ def refused(content: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     assert time.monotonic() - since < 10
     assert len(error.splitlines()) == 1, error
     assert len(error) < 1000
-    assert not re.search("function-after|constrained-|literal\\[|instance of|Parameters|Input should|fault of Reprise", error), error
+    assert not re.search(
+        "function-after|constrained-|literal\\[|instance of|Parameters|Input should|fault of "
+        "Reprise",
+        error,
+    ), error
     return error
 
 
@@ -37,13 +42,36 @@ SPLIT = "params.yaml: tasks.x.ingest.split"
     ("split", "message"),
     [
         ({"train": 0.8, "test": 0.2}, f"{SPLIT}.validation is missing"),
-        ({"train": 0.8, "validation": 0.1, "test": "a tenth"}, f"{SPLIT}.test: expected a valid number, received 'a tenth'"),
-        ({"train": 0.8, "validation": 0.1, "test": 0.1, "rest": 1}, f"{SPLIT}.rest is not a known key"),
-        ({"train": 0, "validation": 9, "test": 9}, f"{SPLIT}.train: expected greater than or equal to 1 or 'rest', received 0"),
-        ({"train": 0.8, "validation": 0.8, "test": 0.1}, f"{SPLIT}: expected fractions whose sum is at most 1, received "),
-        ({"validation": "soon", "test": "2020-01-01"}, f"{SPLIT}.validation: expected a valid date or a valid datetime, received 'soon'"),
-        ("half", f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, end, received 'half'"),
-        (None, f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, end, received None"),
+        (
+            {"train": 0.8, "validation": 0.1, "test": "a tenth"},
+            f"{SPLIT}.test: expected a valid number, received 'a tenth'",
+        ),
+        (
+            {"train": 0.8, "validation": 0.1, "test": 0.1, "rest": 1},
+            f"{SPLIT}.rest is not a known key",
+        ),
+        (
+            {"train": 0, "validation": 9, "test": 9},
+            f"{SPLIT}.train: expected greater than or equal to 1 or 'rest', received 0",
+        ),
+        (
+            {"train": 0.8, "validation": 0.8, "test": 0.1},
+            f"{SPLIT}: expected fractions whose sum is at most 1, received ",
+        ),
+        (
+            {"validation": "soon", "test": "2020-01-01"},
+            f"{SPLIT}.validation: expected a valid date or a valid datetime, received 'soon'",
+        ),
+        (
+            "half",
+            f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, "
+            "end, received 'half'",
+        ),
+        (
+            None,
+            f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, "
+            "end, received None",
+        ),
     ],
 )
 def test_of_the_forms_that_a_value_may_have_only_the_nearest_is_spoken_of(
@@ -63,13 +91,17 @@ def test_of_the_forms_that_a_value_may_have_only_the_nearest_is_spoken_of(
         ("evaluate", "is missing; `evaluate: {}` takes all defaults"),
     ],
 )
-def test_advice_on_a_section_that_is_left_out_is_true(stage: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advice_on_a_section_that_is_left_out_is_true(
+    stage: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = json.loads(json.dumps(PARAMS))
     del content["tasks"]["x"][stage]
     assert f"tasks.x.{stage} {message}" in refused(content, monkeypatch)
 
 
-def test_no_section_is_said_to_have_defaults_that_has_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_section_is_said_to_have_defaults_that_has_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = json.loads(json.dumps(PARAMS))
     for kind in ("forecasting", "language_modelling"):
         for stage in check.SHARED:
@@ -85,20 +117,47 @@ def test_no_section_is_said_to_have_defaults_that_has_none(folder: Path, monkeyp
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        ("kind", ["forecasting"], "tasks.x.kind: expected one of forecasting, language_modelling, received ['forecasting']"),
+        (
+            "kind",
+            ["forecasting"],
+            "tasks.x.kind: expected one of forecasting, language_modelling, received "
+            "['forecasting']",
+        ),
         ("kind", {"a": 1}, "tasks.x.kind: expected one of"),
         ("kind", None, "tasks.x.kind: expected one of"),
         ("train", 3, "tasks.x.train: expected keys with values, received 3"),
         ("train.Units", 3, "tasks.x.train.Units is not a known key; expected one of cell"),
-        ("scale_and_window.lookback", 10**30, "tasks.x.scale_and_window.lookback: expected less than or equal to 1000000000"),
-        ("scale_and_window.calendar", [1] * 5000, "tasks.x.scale_and_window.calendar: expected at most 100 items"),
+        (
+            "scale_and_window.lookback",
+            10**30,
+            "tasks.x.scale_and_window.lookback: expected less than or equal to 1000000000",
+        ),
+        (
+            "scale_and_window.calendar",
+            [1] * 5000,
+            "tasks.x.scale_and_window.calendar: expected at most 100 items",
+        ),
         ("scale_and_window.calendar", ["x"] * 90, "; 85 more faults"),
-        ("ingest.parts", ["a.csv", "../../../outside.csv"], "tasks.x.ingest.parts.1: expected a path that stays in its folder"),
-        ("ingest.parts", ["/etc/passwd"], "tasks.x.ingest.parts.0: expected a path that stays in its folder"),
-        ("train.units", "x" * 10_000, "tasks.x.train.units: expected a valid integer, received 'xxx"),
+        (
+            "ingest.parts",
+            ["a.csv", "../../../outside.csv"],
+            "tasks.x.ingest.parts.1: expected a path that stays in its folder",
+        ),
+        (
+            "ingest.parts",
+            ["/etc/passwd"],
+            "tasks.x.ingest.parts.0: expected a path that stays in its folder",
+        ),
+        (
+            "train.units",
+            "x" * 10_000,
+            "tasks.x.train.units: expected a valid integer, received 'xxx",
+        ),
     ],
 )
-def test_odd_values_are_one_line(keys: str, value: Any, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_values_are_one_line(
+    keys: str, value: Any, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert message in refused(changed(keys, value), monkeypatch)
 
 
@@ -109,11 +168,21 @@ def test_a_pattern_that_is_none_is_one_line(folder: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "split", [{"train": "a", "validation": "../../secret", "test": "c"}, {"train": "/etc/passwd", "validation": "b", "test": "c"}]
+    "split",
+    [
+        {"train": "a", "validation": "../../secret", "test": "c"},
+        {"train": "/etc/passwd", "validation": "b", "test": "c"},
+    ],
 )
-def test_texts_that_are_split_by_files_stay_in_their_folder(split: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_that_are_split_by_files_stay_in_their_folder(
+    split: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = part("language_modelling", "ingest").Parameters
-    with pytest.raises(InputError, match=r"^params.yaml: s.split.\w+: expected a path that stays in its folder, such as [^;]*$"):
+    with pytest.raises(
+        InputError,
+        match=r"^params.yaml: s.split.\w+: expected a path that stays in its folder, such as "
+        r"[^;]*$",
+    ):
         parameters.validated({"file": "data/raw/d", "split": split}, model, "s")
 
 
@@ -132,33 +201,68 @@ def test_texts_that_are_split_by_files_stay_in_their_folder(split: Any, folder: 
         ("tasks", ["x"], "tasks: expected keys with values, received ['x']"),
         ("tasks", {"x": None}, "tasks.x: expected keys with values, received None"),
         ("tokenize_text", None, "tokenize_text: expected a valid list, received None"),
-        ("scale_and_window", [["x"]], "scale_and_window.0: expected a valid string, received ['x']"),
+        (
+            "scale_and_window",
+            [["x"]],
+            "scale_and_window.0: expected a valid string, received ['x']",
+        ),
         ("scale_and_window", ["x", "y; touch z"], "scale_and_window: expected names of tasks"),
     ],
 )
-def test_odd_values_at_the_top_are_one_line(key: str, value: Any, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_values_at_the_top_are_one_line(
+    key: str, value: Any, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert f"params.yaml: {message}" in refused({**PARAMS, key: value}, monkeypatch)
 
 
 @pytest.mark.parametrize("key", PARAMS)
-def test_what_is_missing_at_the_top_is_named(key: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_at_the_top_is_named(
+    key: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     error = refused({name: value for name, value in PARAMS.items() if name != key}, monkeypatch)
     assert error == f"error: params.yaml: {key} is missing"
 
 
-NAMES = ["x; touch y", "$(id)", "`id`", "../x", "-h", "", "a b", "a\n", "a.b", "a@b", "ｘ", "naïve", "1a", "a" * 101, "x'y", "a&b"]
+NAMES = [
+    "x; touch y",
+    "$(id)",
+    "`id`",
+    "../x",
+    "-h",
+    "",
+    "a b",
+    "a\n",
+    "a.b",
+    "a@b",
+    "ｘ",
+    "naïve",
+    "1a",
+    "a" * 101,
+    "x'y",
+    "a&b",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_a_shell_or_a_path_could_misread_is_refused(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_a_shell_or_a_path_could_misread_is_refused(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = {"file": "y.txt", "lines": ["a"]}
-    assert "sources: expected a name of up to 100 ASCII letters" in refused({**PARAMS, "sources": {name: source}}, monkeypatch)
+    assert "sources: expected a name of up to 100 ASCII letters" in refused(
+        {**PARAMS, "sources": {name: source}}, monkeypatch
+    )
     content = {**PARAMS, "tasks": {name: PARAMS["tasks"]["x"]}, "scale_and_window": [name]}
     assert "tasks: expected a name of up to 100 ASCII letters" in refused(content, monkeypatch)
 
 
-def test_no_task_may_be_called_as_the_summary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = {**PARAMS, "tasks": {"summary": PARAMS["tasks"]["x"]}, "scale_and_window": ["summary"]}
+def test_no_task_may_be_called_as_the_summary(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {
+        **PARAMS,
+        "tasks": {"summary": PARAMS["tasks"]["x"]},
+        "scale_and_window": ["summary"],
+    }
     assert "tasks: expected another name than 'summary'" in refused(content, monkeypatch)
 
 
@@ -170,16 +274,32 @@ def test_two_sources_have_two_files(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def laughs(levels: int = 9) -> str:
-    """Lists of lists, each of ten aliases of the one before: 10 to the power of `levels` values in a few lines."""
-    return "[" + ", ".join(["&a0 [lol]"] + [f"&a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, levels + 1)]) + "]"
+    """Lists of lists, each of ten aliases of the one before: 10 to the power of `levels` values in
+    a few lines."""
+    return (
+        "["
+        + ", ".join(
+            ["&a0 [lol]"]
+            + [
+                f"&a{level} [{', '.join([f'*a{level - 1}'] * 10)}]"
+                for level in range(1, levels + 1)
+            ]
+        )
+        + "]"
+    )
 
 
 BOMBS = {
     "as a value": ("seed", laughs()),
-    "as a section": ("tasks", '{"x": {"kind": "forecasting", "scale_and_window": ' + laughs() + "}}"),
+    "as a section": (
+        "tasks",
+        '{"x": {"kind": "forecasting", "scale_and_window": ' + laughs() + "}}",
+    ),
     "as merged keys": (
         "sources",
-        "[&m0 {a: 1}, " + ", ".join(f"&m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}]}}" for n in range(1, 9)) + "]",
+        "[&m0 {a: 1}, "
+        + ", ".join(f"&m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}]}}" for n in range(1, 9))
+        + "]",
     ),
     "a list in itself": ("seed", "&a [*a]"),
     "nested lists": ("seed", "[" * 100_000 + "]" * 100_000),
@@ -198,10 +318,14 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_hostile_file_is_refused_in_seconds(bomb: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_file_is_refused_in_seconds(
+    bomb: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, value = BOMBS[bomb]
     rest = {name: entry for name, entry in PARAMS.items() if name != key}
-    text = f"{key}: {value}\n" + "".join(f"{name}: {json.dumps(entry)}\n" for name, entry in rest.items())
+    text = f"{key}: {value}\n" + "".join(
+        f"{name}: {json.dumps(entry)}\n" for name, entry in rest.items()
+    )
     assert refused(text, monkeypatch).startswith("error: params.yaml")
 
 
@@ -219,4 +343,6 @@ def test_aliases_that_people_write_are_read(folder: Path) -> None:
 
 def test_a_file_that_is_no_text_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("params.yaml").write_bytes(b"seed: \xff")
-    assert "expected UTF-8 text, received other bytes at offset 6" in error_of(check.main, [], monkeypatch)
+    assert "expected UTF-8 text, received other bytes at offset 6" in error_of(
+        check.main, [], monkeypatch
+    )

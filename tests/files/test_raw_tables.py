@@ -18,7 +18,9 @@ from stages.files import raw_tables
 from stages.formats import NumberFormat, Wanted
 
 
-def read(path: Path, columns: list[str], numbers: tuple[str, ...] = (), **form: Any) -> pd.DataFrame:
+def read(
+    path: Path, columns: list[str], numbers: tuple[str, ...] = (), **form: Any
+) -> pd.DataFrame:
     wanted = Wanted(columns, numbers=lambda name: name in numbers)
     return raw_tables.read_raw(path, wanted, NumberFormat(file="data/raw/x.csv", **form))
 
@@ -38,8 +40,12 @@ def test_quoted_line_breaks_tear_no_row(tmp_path: Path) -> None:
 
 def test_line_breaks_in_a_column_that_is_not_read_tear_no_row(tmp_path: Path) -> None:
     out = io.StringIO(newline="")
-    csv.writer(out).writerows([["note", "y"], *([f"a\nb, {number}", number] for number in range(200_000))])
-    assert read(written(tmp_path, out.getvalue()), ["y"], ("y",))["y"].tolist() == list(range(200_000))
+    csv.writer(out).writerows(
+        [["note", "y"], *([f"a\nb, {number}", number] for number in range(200_000))]
+    )
+    assert read(written(tmp_path, out.getvalue()), ["y"], ("y",))["y"].tolist() == list(
+        range(200_000)
+    )
 
 
 def test_a_cell_of_three_megabytes_is_read(tmp_path: Path) -> None:
@@ -52,21 +58,46 @@ CELL = st.text(st.sampled_from('ab1,;"\n\r\t \u2028\x85\x0cé'), max_size=6)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@given(
+    st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
 def test_cells_are_those_of_the_csv_module(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], end: str, quote: bool
 ) -> None:
     assume(quote or not any("\r" in cell for row in rows for cell in row))
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator=end, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL).writerows([("one", "two"), *rows])
+    csv.writer(
+        out, lineterminator=end, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL
+    ).writerows([("one", "two"), *rows])
     path = written(tmp_path_factory.mktemp("csv"), out.getvalue())
-    expected = [tuple(row) for row in list(csv.reader(io.StringIO(out.getvalue(), newline="")))[1:] if any(row)]
+    expected = [
+        tuple(row)
+        for row in list(csv.reader(io.StringIO(out.getvalue(), newline="")))[1:]
+        if any(row)
+    ]
     found = read(path, ["one", "two"])
     assert list(zip(found["one"], found["two"], strict=True)) == expected
 
 
 def test_text_is_what_is_written(tmp_path: Path) -> None:
-    cells = ["001", "1", "01", "12345678901234567890", "1E5", "true", "NA", "null", "nan", " x ", "", "01012003", "2019-01-02", "1.0"]
+    cells = [
+        "001",
+        "1",
+        "01",
+        "12345678901234567890",
+        "1E5",
+        "true",
+        "NA",
+        "null",
+        "nan",
+        " x ",
+        "",
+        "01012003",
+        "2019-01-02",
+        "1.0",
+    ]
     path = written(tmp_path, "name,y\n" + "".join(f"{cell},1\n" for cell in cells))
     assert read(path, ["name", "y"], ("y",))["name"].tolist() == cells
 
@@ -75,12 +106,27 @@ FORMS: dict[str, tuple[bytes, str, dict[str, Any], dict[str, Any]]] = {
     "semicolons": (b"day;y\n2020-01-01;1,5\n", "x.csv", {}, {"separator": ";"}),
     "tabs in a .csv": (b"day\ty\n2020-01-01\t1.5\n", "x.csv", {}, {"separator": "\t"}),
     "bars": (b"day|y\n2020-01-01|1.5\n", "x.csv", {}, {"separator": "|"}),
-    "a title": (b"Sales of 2020\n\nday,y\n2020-01-01,1.5\n", "x.csv", {}, {"lines_above_header": 2}),
+    "a title": (
+        b"Sales of 2020\n\nday,y\n2020-01-01,1.5\n",
+        "x.csv",
+        {},
+        {"lines_above_header": 2},
+    ),
     "comments": (b"# a, b\n# c\nday,y\n2020-01-01,1.5\n", "x.csv", {}, {"lines_above_header": 2}),
-    "lines to skip": (b"day,y\nday,y\n2020-01-01,1.5\n", "x.csv", {"skip": 1}, {"lines_above_header": 1}),
+    "lines to skip": (
+        b"day,y\nday,y\n2020-01-01,1.5\n",
+        "x.csv",
+        {"skip": 1},
+        {"lines_above_header": 1},
+    ),
     "a mark": (b"\xef\xbb\xbfday,y\n2020-01-01,1.5\n", "x.csv", {}, {}),
     "UTF-16": ("day,y\n2020-01-01,1.5\n".encode("utf-16"), "x.csv", {}, {"encoding": "utf-16-le"}),
-    "UTF-16 without a mark": ("day,y\n2020-01-01,1.5\n".encode("utf-16-le"), "x.csv", {"encoding": "utf-16-le"}, {}),
+    "UTF-16 without a mark": (
+        "day,y\n2020-01-01,1.5\n".encode("utf-16-le"),
+        "x.csv",
+        {"encoding": "utf-16-le"},
+        {},
+    ),
     "capitals": (b"day,y\n2020-01-01,1.5\n", "x.CSV", {}, {}),
     "Windows": (b"day,y\r\n2020-01-01,1.5\r\n", "x.csv", {}, {}),
     "old Mac": (b"day,y\r2020-01-01,1.5\r", "x.csv", {}, {}),
@@ -101,10 +147,14 @@ def test_a_file_in_another_form_is_the_same_table(name: str, tmp_path: Path) -> 
 
 
 def test_columns_without_a_header_are_called_by_number(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "2020-01-01;1\n2020-01-02;2\n"), ["1", "2"], header=False)["2"].tolist() == ["1", "2"]
+    assert read(written(tmp_path, "2020-01-01;1\n2020-01-02;2\n"), ["1", "2"], header=False)[
+        "2"
+    ].tolist() == ["1", "2"]
 
 
-def test_fields_without_a_header_that_have_two_possible_separators_ask_for_it(tmp_path: Path) -> None:
+def test_fields_without_a_header_that_have_two_possible_separators_ask_for_it(
+    tmp_path: Path,
+) -> None:
     path = written(tmp_path, "10;3,5\n11;4,5\n")
     with pytest.raises(InputError, match=r"received ',' and ';' in each row"):
         read(path, ["2"], header=False)
@@ -156,7 +206,10 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         table.index.name = index
     table.to_parquet(tmp_path / "x.parquet")
     time = "index" if index is None else "day"
-    assert read(tmp_path / "x.parquet", [time, "y"])[time].tolist() == pd.date_range("2020-01-01", periods=2).tolist()
+    assert (
+        read(tmp_path / "x.parquet", [time, "y"])[time].tolist()
+        == pd.date_range("2020-01-01", periods=2).tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,7 +220,11 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         (b"2020-01-01,1\n2020-01-02,2\n", "x.csv", "looks like data; .* ingest.header to false"),
         (b"day,y\n2020-01-01,1,5\n", "x.csv", "expected 2 fields .* received 3"),
         (b"day,y,y\n2020-01-01,1,5\n", "x.csv", "expected each column once, found 'y' 2 times"),
-        ("d\xe9j\xe0,day,y\n1,2,3\n".encode("latin-1"), "x.csv", "expected UTF-8 text, received the byte 0xe9 .* ingest.encoding"),
+        (
+            "d\xe9j\xe0,day,y\n1,2,3\n".encode("latin-1"),
+            "x.csv",
+            "expected UTF-8 text, received the byte 0xe9 .* ingest.encoding",
+        ),
         (b"day,y\n\xe9,2\n", "x.csv", "expected UTF-8 text"),
         ("day,y\n1,2\n".encode("utf-16-le"), "x.csv", "NUL bytes: .* utf-16-le"),
         (b"day,y\n" + b"2020-01-01,1\n" * 10_000 + b"2020-01-01,\x001\n", "x.csv", "NUL byte"),
@@ -177,13 +234,19 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         (b"not a book", "x.xlsx", "cannot be read"),
         (b'[{"day": 1}', "x.json", "cannot be read"),
         (b'[{"day": 1, "y": 2}, 3]', "x.json", "entry 2: expected a JSON object, received '3'"),
-        (b'{"day": 1, "y": 2}\n[1, 2]\n', "x.jsonl", "line 2: expected a JSON object, received .* an array is read from"),
+        (
+            b'{"day": 1, "y": 2}\n[1, 2]\n',
+            "x.jsonl",
+            "line 2: expected a JSON object, received .* an array is read from",
+        ),
         (b'{"day": 1, "y": 2}\n{"day": 1}\n', "x.jsonl", "line 2: expected the key 'y'"),
         (b"[" * 100_000, "x.jsonl", "nested too deeply"),
         (b"x", "x.doc", "expected a name that ends in"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_one_error(content: bytes, name: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_such_table_is_one_error(
+    content: bytes, name: str, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read(written(tmp_path, content, name), ["day", "y"], ("y",))
     assert len(str(caught.value).splitlines()) == 1
@@ -198,7 +261,9 @@ def test_hostile_metadata_of_pandas_is_not_read(tmp_path: Path) -> None:
     assert read(tmp_path / "x.parquet", ["day", "y"])["y"].tolist() == [1.0]
 
 
-def test_a_text_that_is_repeated_beyond_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_is_repeated_beyond_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pd.DataFrame({"day": ["x" * 100_000] * 2000}).to_parquet(tmp_path / "x.parquet")
     assert len(read(tmp_path / "x.parquet", ["day"])) == 2000
     monkeypatch.setattr(raw_tables, "BYTES_PER_CELL", 10**6)

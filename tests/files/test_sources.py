@@ -23,7 +23,8 @@ SUM = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT. `failures` answers of 500 come first; the first good answer ends after `cut` bytes; `ranges` False ignores Range."""
+    """Serves CONTENT. `failures` answers of 500 come first; the first good answer ends after `cut`
+    bytes; `ranges` False ignores Range."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -117,7 +118,9 @@ def test_passing_failures_are_tried_again(server: Server) -> None:
     server.failures = sources.ATTEMPTS - 1
     assert fetch(download(server), 0).read_bytes() == CONTENT
     server.failures = sources.ATTEMPTS
-    with pytest.raises(InputError, match=f"HTTP Error 500.*at attempt {sources.ATTEMPTS}.*{sources.MIRROR}"):
+    with pytest.raises(
+        InputError, match=f"HTTP Error 500.*at attempt {sources.ATTEMPTS}.*{sources.MIRROR}"
+    ):
         fetch(download(server), 0)
 
 
@@ -135,7 +138,9 @@ def test_a_wrong_checksum_shows_both_sums_and_keeps_the_old_file(server: Server)
     assert Path("data/raw/data.bin").read_bytes() == b"old"
 
 
-def test_a_mirror_is_read_in_place_of_the_network_and_checked_as_well(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_is_read_in_place_of_the_network_and_checked_as_well(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mirror = Path("mirror/deep")
     mirror.mkdir(parents=True)
     monkeypatch.setenv(sources.MIRROR, "mirror")
@@ -157,8 +162,12 @@ def test_a_folder_holds_all_its_parts(server: Server) -> None:
 
 
 def test_a_packaged_file_is_found_without_importing_the_package(server: Server) -> None:
-    found = sources._in_package(Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=SUM))
-    source = Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=sha256_of(found))
+    found = sources._in_package(
+        Packaged(file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=SUM)
+    )
+    source = Packaged(
+        file="co2.csv", package="statsmodels", path="datasets/co2/co2.csv", sha256=sha256_of(found)
+    )
     assert list(pd.read_csv(fetch(source, 0)).columns) == ["date", "co2"]
     for wrong in ({"package": "no_such_package"}, {"path": "no/such/file"}):
         with pytest.raises(InputError, match="expected the"):
@@ -166,20 +175,26 @@ def test_a_packaged_file_is_found_without_importing_the_package(server: Server) 
 
 
 def test_a_generated_file_follows_the_seed(server: Server) -> None:
-    made = [fetch(Generated(file="x.csv", generator="seasonal", rows=50), seed).read_bytes() for seed in (1, 1, 2)]
+    made = [
+        fetch(Generated(file="x.csv", generator="seasonal", rows=50), seed).read_bytes()
+        for seed in (1, 1, 2)
+    ]
     assert made[0] == made[1] != made[2]
     rows = pd.read_csv(fetch(Generated(file="x.csv", generator="sum_of_two", rows=9), 0))
     assert all(rows["y"][row] == rows["x"][row - 1] + rows["x"][row - 2] for row in range(2, 9))
 
 
-@pytest.mark.parametrize("source", [{"file": "x"}, {"url": "http://x", "generator": "seasonal"}, "data.csv"])
+@pytest.mark.parametrize(
+    "source", [{"file": "x"}, {"url": "http://x", "generator": "seasonal"}, "data.csv"]
+)
 def test_a_source_is_of_one_type(source: object) -> None:
     with pytest.raises(InputError, match="exactly one of the keys url, parts, package, generator"):
         sources.model_of(source, "sources.x")
 
 
 class Raw:
-    """A server that says what it is told to, whatever that is: to each connection, the next of `answers`, or the last one again."""
+    """A server that says what it is told to, whatever that is: to each connection, the next of
+    `answers`, or the last one again."""
 
     def __init__(self, *answers: bytes | Callable[[socket.socket], None]) -> None:
         self.answers = list(answers)
@@ -219,9 +234,15 @@ def trickling(connection: socket.socket) -> None:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WRONG: dict[str, tuple[bytes | Callable[[socket.socket], None], str]] = {
-    "a length that is no number": (OK + b"Content-Length: abc\r\n\r\nhello", "the length 'abc' at attempt 5"),
+    "a length that is no number": (
+        OK + b"Content-Length: abc\r\n\r\nhello",
+        "the length 'abc' at attempt 5",
+    ),
     "a length below 0": (OK + b"Content-Length: -5\r\n\r\nhello", "the length '-5' at attempt 5"),
-    "a chunk that is cut": (OK + b"Transfer-Encoding: chunked\r\n\r\nffff\r\nhello", "IncompleteRead.* at attempt 5"),
+    "a chunk that is cut": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\nffff\r\nhello",
+        "IncompleteRead.* at attempt 5",
+    ),
     "a chunk of no size": (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello", "at attempt 5"),
     "no status": (b"HELLO WORLD\r\n\r\n", "HELLO WORLD at attempt 5"),
     "a status that steers a terminal": (b"\x1b[2J\r\n\r\n", "at attempt 5"),
@@ -230,15 +251,40 @@ WRONG: dict[str, tuple[bytes | Callable[[socket.socket], None], str]] = {
         OK + b"".join(b"X-%d: y\r\n" % number for number in range(200)) + b"\r\n",
         "got more than 100 headers at attempt 5",
     ),
-    "a header that is too long": (OK + b"X: " + b"y" * 70_000 + b"\r\n\r\n", "got more than 65536 bytes .* at attempt 5"),
-    "silence": (lambda connection: time.sleep(60), r"timed out at attempt 2\. .*more than 0\.5 seconds by the variable REPRISE_TIMEOUT"),
+    "a header that is too long": (
+        OK + b"X: " + b"y" * 70_000 + b"\r\n\r\n",
+        "got more than 65536 bytes .* at attempt 5",
+    ),
+    "silence": (
+        lambda connection: time.sleep(60),
+        r"timed out at attempt 2\. .*more than 0\.5 seconds by the variable REPRISE_TIMEOUT",
+    ),
     "a byte now and then": (trickling, r"bytes in \d seconds at attempt 2\. .*REPRISE_TIMEOUT"),
-    "a redirection to itself": (b"HTTP/1.1 302 Found\r\nLocation: /data.bin\r\nContent-Length: 0\r\n\r\n", "HTTP Error 302.* at attempt 1"),
-    "a redirection to a file": (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n", "at attempt 1"),
-    "a redirection to no address": (b"HTTP/1.1 302 Found\r\nLocation: http://[::1/x\r\nContent-Length: 0\r\n\r\n", "Invalid IPv6 URL"),
-    "another part than was asked for": (b"HTTP/1.1 206 OK\r\nContent-Length: 9\r\nContent-Range: bytes 7-15/16\r\n\r\nhe", "at attempt 5"),
-    "more than fits on the disk": (OK + b"Content-Length: 9999999999999999\r\n\r\n", "fits on the disk"),
-    "no end": (endless, "expected at most 3 MB, received more, and the server does not say how many: set `megabytes`"),
+    "a redirection to itself": (
+        b"HTTP/1.1 302 Found\r\nLocation: /data.bin\r\nContent-Length: 0\r\n\r\n",
+        "HTTP Error 302.* at attempt 1",
+    ),
+    "a redirection to a file": (
+        b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
+        "at attempt 1",
+    ),
+    "a redirection to no address": (
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1/x\r\nContent-Length: 0\r\n\r\n",
+        "Invalid IPv6 URL",
+    ),
+    "another part than was asked for": (
+        b"HTTP/1.1 206 OK\r\nContent-Length: 9\r\nContent-Range: bytes 7-15/16\r\n\r\nhe",
+        "at attempt 5",
+    ),
+    "more than fits on the disk": (
+        OK + b"Content-Length: 9999999999999999\r\n\r\n",
+        "fits on the disk",
+    ),
+    "no end": (
+        endless,
+        "expected at most 3 MB, received more, and the server does not say how many: set "
+        "`megabytes`",
+    ),
 }
 
 
@@ -256,16 +302,25 @@ def test_an_answer_that_is_none_is_one_line_and_leaves_nothing_of_no_use(
         fetch(Download(file="data.bin", url=server.url, sha256=SUM, megabytes=3), 0)
     assert time.monotonic() - since < 10
     assert len(str(error.value).splitlines()) == 1
-    assert [path for path in Path("data/raw").iterdir() if path.stat().st_size in (0, *range(3_000_000, 4_000_000))] == []
+    assert [
+        path
+        for path in Path("data/raw").iterdir()
+        if path.stat().st_size in (0, *range(3_000_000, 4_000_000))
+    ] == []
 
 
-def test_an_answer_that_is_wrong_once_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_wrong_once_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPRISE_RETRY_SCALE", "0")
     monkeypatch.setenv(sources.TIMEOUT, "0.5")
     content = b"the content of the file"
     cut = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nthe c\r\nffff\r\n"
-    rest = b"HTTP/1.1 206 OK\r\nContent-Length: 18\r\nContent-Range: bytes 5-22/23\r\n\r\n" + content[5:]
+    rest = (
+        b"HTTP/1.1 206 OK\r\nContent-Length: 18\r\nContent-Range: bytes 5-22/23\r\n\r\n"
+        + content[5:]
+    )
     server = Raw(b"HELLO\r\n\r\n", lambda connection: time.sleep(2), cut, rest)
     source = Download(file="x", url=server.url, sha256=hashlib.sha256(content).hexdigest())
     assert fetch(source, 0).read_bytes() == content
@@ -273,9 +328,15 @@ def test_an_answer_that_is_wrong_once_is_asked_for_again(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "inf"])
-def test_a_timeout_that_is_none_is_one_line(value: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_that_is_none_is_one_line(
+    value: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(sources.TIMEOUT, value)
-    with pytest.raises(InputError, match=rf"the variable REPRISE_TIMEOUT: expected a number of seconds above 0, received '{value}'"):
+    with pytest.raises(
+        InputError,
+        match=r"the variable REPRISE_TIMEOUT: expected a number of seconds above 0, received "
+        rf"'{value}'",
+    ):
         fetch(download(server), 0)
 
 
@@ -288,45 +349,81 @@ URLS = [
         "http://127.0.0.1/\x1b",
         "http://127.0.0.1/x\r\nX: y",
     ),
-    *("http:///x", "http://:80/x", "http://127.0.0.1:99999/x", "http://127.0.0.1:0/x", "ftp://host/x", "x", "", "http://bücher.example/x"),
+    *(
+        "http:///x",
+        "http://:80/x",
+        "http://127.0.0.1:99999/x",
+        "http://127.0.0.1:0/x",
+        "ftp://host/x",
+        "x",
+        "",
+        "http://bücher.example/x",
+    ),
     "http://user:secret@example.org/x",
 ]
 
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_that_is_none_is_refused_with_the_parameters(url: str) -> None:
-    with pytest.raises(InputError, match=r"^params\.yaml: sources\.x\.url: expected a URL ") as error:
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: sources\.x\.url: expected a URL "
+    ) as error:
         validated({"file": "x", "url": url, "sha256": SUM}, Download, "sources.x")
     assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.org/a%20b.csv?x=1&y=[2]", "http://[::1]:8080/x", "file:///data/x.csv", "https://example.org"]
+    "url",
+    [
+        "https://example.org/a%20b.csv?x=1&y=[2]",
+        "http://[::1]:8080/x",
+        "file:///data/x.csv",
+        "https://example.org",
+    ],
 )
 def test_a_url_that_is_one_is_taken(url: str) -> None:
     assert validated({"file": "x", "url": url, "sha256": SUM}, Download, "sources.x").url == url
 
 
-def test_a_file_by_its_url_is_read_and_nothing_that_is_no_file(server: Server, tmp_path: Path) -> None:
+def test_a_file_by_its_url_is_read_and_nothing_that_is_no_file(
+    server: Server, tmp_path: Path
+) -> None:
     (tmp_path / "with space").write_bytes(CONTENT)
     source = Download(file="x", url=f"{tmp_path.as_uri()}/with%20space", sha256=SUM)
     assert fetch(source, 0).read_bytes() == CONTENT
-    for wrong in ("file:///dev/zero", tmp_path.as_uri(), tmp_path.as_uri() + "/none", "file:///dev/stdin"):
+    for wrong in (
+        "file:///dev/zero",
+        tmp_path.as_uri(),
+        tmp_path.as_uri() + "/none",
+        "file:///dev/stdin",
+    ):
         with pytest.raises(InputError, match="expected a file at"):
             fetch(source.model_copy(update={"url": wrong}), 0)
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../..", "../../x.py", "datasets/../../x", "", ".", "a//b", "a\nb"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../..", "../../x.py", "datasets/../../x", "", ".", "a//b", "a\nb"]
+)
 def test_a_path_out_of_a_package_is_refused(path: str) -> None:
-    with pytest.raises(InputError, match=r"^params\.yaml: sources\.x\.path: expected a path that stays in its folder"):
-        validated({"file": "x", "package": "numpy", "path": path, "sha256": SUM}, Packaged, "sources.x")
+    with pytest.raises(
+        InputError,
+        match=r"^params\.yaml: sources\.x\.path: expected a path that stays in its folder",
+    ):
+        validated(
+            {"file": "x", "package": "numpy", "path": path, "sha256": SUM}, Packaged, "sources.x"
+        )
 
 
-@pytest.mark.parametrize("package", ["__main__", "sys", "data", "json.tool", "../x", "", "-h", "ast"])
+@pytest.mark.parametrize(
+    "package", ["__main__", "sys", "data", "json.tool", "../x", "", "-h", "ast"]
+)
 def test_what_is_no_installed_package_is_one_line(package: str, server: Server) -> None:
     Path("data").mkdir(exist_ok=True)  # a folder of the project is no package
     with pytest.raises(InputError, match=r"expected the (installed package|name by which)"):
-        fetch(validated({"file": "x", "docstrings": package, "sha256": SUM}, Docstrings, "sources.x"), 0)
+        fetch(
+            validated({"file": "x", "docstrings": package, "sha256": SUM}, Docstrings, "sources.x"),
+            0,
+        )
 
 
 def test_code_that_cannot_be_read_is_left_out_of_the_docstrings(tmp_path: Path) -> None:
@@ -342,8 +439,13 @@ def test_a_generated_file_has_a_size_that_fits(rows: object) -> None:
         validated({"file": "x", "generator": "seasonal", "rows": rows}, Generated, "sources.x")
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 2000, b"\x1f\x8b\x08\x00 not gzip", b"BZh9 not bzip2", b"\xfd7zXZ\x00 not xz"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x" * 2000, b"\x1f\x8b\x08\x00 not gzip", b"BZh9 not bzip2", b"\xfd7zXZ\x00 not xz"],
+)
 def test_an_archive_that_is_none_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_bytes(content)
-    with pytest.raises(InputError, match=r"url: expected (a tar archive|the file 'x' in the archive)"):
+    with pytest.raises(
+        InputError, match=r"url: expected (a tar archive|the file 'x' in the archive)"
+    ):
         sources._unpack(tmp_path / "x.tgz", "x", tmp_path / "x", "url")

@@ -1,4 +1,5 @@
-"""Raw texts of every form: where lines end, what is refused, and that nothing is read from outside of the folder."""
+"""Raw texts of every form: where lines end, what is refused, and that nothing is read from outside
+of the folder."""
 
 import gzip
 import io
@@ -30,7 +31,9 @@ def lines_of(path: Path) -> list[str]:
 
 def ingested(source: Path, **section: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     form = ingest.Parameters.model_validate({"file": "data/raw/x", "split": THIRDS} | section)
-    return ingest.ingest(texts.read_parts(source, form.parts, ingest.columns_to_read(form), form), form)
+    return ingest.ingest(
+        texts.read_parts(source, form.parts, ingest.columns_to_read(form), form), form
+    )
 
 
 def error_of(path: Path, columns: list[str] | None = None, parts: list[str] | None = None) -> str:
@@ -52,7 +55,9 @@ def test_a_line_ends_at_its_end_and_nowhere_else(end: str, last: bool, tmp_path:
 def test_line_separators_in_json_strings_are_text(tmp_path: Path) -> None:
     expected = [f"page{character}break" for character in INNER if character >= "\x7f"]
     path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in expected))
+    path.write_text(
+        "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in expected)
+    )
     [table] = texts.read_parts(path, None, Wanted(["text"]), FORM)
     assert table["text"].tolist() == expected
 
@@ -84,15 +89,25 @@ def tar_of(content: bytes) -> bytes:
         ("x.txt.gz", gzip.compress(gzip.compress(b"one\n")), "received a gzipped file"),
         ("x.txt", b"PK\x03\x04rest", "received a zip archive"),
         ("x.txt", b"one\ntw\0o\n", "received a NUL character at offset 6"),
-        ("x.txt", "one\ntwo\n".encode("utf-16-le"), "received a NUL character at offset 1, .* UTF-16 without a byte order mark"),
+        (
+            "x.txt",
+            "one\ntwo\n".encode("utf-16-le"),
+            "received a NUL character at offset 1, .* UTF-16 without a byte order mark",
+        ),
         ("x.txt", "one\ntwo\n".encode("utf-16-be"), "received a NUL character"),
-        ("x.txt", "one".encode("utf-16") + b"\n", "expected UTF-16-LE text, received the byte 0x0a at offset 8"),
+        (
+            "x.txt",
+            "one".encode("utf-16") + b"\n",
+            "expected UTF-16-LE text, received the byte 0x0a at offset 8",
+        ),
         ("x.txt", b"one\n\xff", "expected UTF-8 text, received the byte 0xff at offset 4"),
         ("x.txt.gz", gzip.compress(b"one\n" * 99)[:-9], "expected a gzipped file"),
         ("x.txt.gz", gzip.compress(b"one\n" * 99)[:12] + b"\xff" * 20, "expected a gzipped file"),
     ],
 )
-def test_what_is_no_text_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_what_is_no_text_is_refused(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         lines_of(tmp_path / name)
@@ -105,7 +120,9 @@ def test_a_gzipped_file_that_grows_without_end_is_refused_in_bounded_memory(tmp_
                 file.write(bytes(1 << 20))
         tracemalloc.start()
         assert "expected a gzipped file that holds at most" in error_of(tmp_path / name, columns)
-        assert tracemalloc.get_traced_memory()[1] < 4 * max(raw.UNPACKED, raw.GROWTH * (tmp_path / name).stat().st_size)
+        assert tracemalloc.get_traced_memory()[1] < 4 * max(
+            raw.UNPACKED, raw.GROWTH * (tmp_path / name).stat().st_size
+        )
         tracemalloc.stop()
 
 
@@ -120,7 +137,12 @@ DEEP = "[" * 100_000 + "]" * 100_000
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.jsonl", '{"text": "a\\ud800b"}', r"line 1: expected characters of Unicode, received half of a surrogate pair in 'a\\ud800b'"),
+        (
+            "x.jsonl",
+            '{"text": "a\\ud800b"}',
+            r"line 1: expected characters of Unicode, received half of a surrogate pair in "
+            r"'a\\ud800b'",
+        ),
         ("x.jsonl", '{"text": "a", "other": ' + DEEP + "}", "line 1: .* nested too deeply"),
         ("x.json", DEEP, "nested too deeply"),
         (
@@ -136,13 +158,23 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ("x.jsonl", "3\n", "line 1: expected a JSON object, received 3"),
         ("x.jsonl", "null\n", "line 1: expected a JSON object, received None"),
         ("x.jsonl", '"text"\n', "line 1: expected a JSON object, received 'text'"),
-        ("x.jsonl", '{"text": 1' + "0" * 5000 + "}", "line 1: expected a JSON object, received one that cannot be read"),
+        (
+            "x.jsonl",
+            '{"text": 1' + "0" * 5000 + "}",
+            "line 1: expected a JSON object, received one that cannot be read",
+        ),
         ("x.json", '[{"text": "a"}, 3]', "entry 2: expected a JSON object, received 3"),
-        ("x.json", '[{"text": "a"}, {"other": 3}]', "entry 2: expected the key 'text', found 'other'"),
+        (
+            "x.json",
+            '[{"text": "a"}, {"other": 3}]',
+            "entry 2: expected the key 'text', found 'other'",
+        ),
         ("x.json", '[{"text": "a"},', "expected a JSON array, received one that cannot be read"),
     ],
 )
-def test_json_that_is_wrong_is_one_error(name: str, content: str, message: str, tmp_path: Path) -> None:
+def test_json_that_is_wrong_is_one_error(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         texts.read_parts(tmp_path / name, None, Wanted(["text"]), FORM)
@@ -159,30 +191,48 @@ def test_json_is_read_as_an_array_or_as_lines(tmp_path: Path) -> None:
         assert table.to_dict("records") == rows, name
 
 
-@pytest.mark.parametrize("values", [["null"], ["NA"], ["nan"], ["null", "NA", "nan", "None", "1", "001", "true", "1E5"]])
-def test_texts_and_groups_that_spell_nothing_are_names_like_any_other(values: list[str], tmp_path: Path) -> None:
-    rows = [{"text": values[row % len(values)], "group": values[row // 10 % len(values)]} for row in range(30)]
+@pytest.mark.parametrize(
+    "values", [["null"], ["NA"], ["nan"], ["null", "NA", "nan", "None", "1", "001", "true", "1E5"]]
+)
+def test_texts_and_groups_that_spell_nothing_are_names_like_any_other(
+    values: list[str], tmp_path: Path
+) -> None:
+    rows = [
+        {"text": values[row % len(values)], "group": values[row // 10 % len(values)]}
+        for row in range(30)
+    ]
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     table, about = ingested(path, text="text")
     assert table["text"].tolist() == [row["text"] for row in rows]
     assert about["dropped"] == 0
     if len(values) > 1:
-        table, _ = ingested(path, text="text", group="group", split={"train": 10, "validation": 10, "test": "rest"})
+        table, _ = ingested(
+            path, text="text", group="group", split={"train": 10, "validation": 10, "test": "rest"}
+        )
         assert sorted(table["text"]) == sorted(row["text"] for row in rows)
 
 
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ([1, None, "a"], r"row 2: column 'group': expected the name of a group, received an empty one \(1 such rows\)"),
-        (["a", "b", " "], "row 3: column 'group': expected the name of a group, received an empty one"),
+        (
+            [1, None, "a"],
+            r"row 2: column 'group': expected the name of a group, received an empty one \(1 such "
+            r"rows\)",
+        ),
+        (
+            ["a", "b", " "],
+            "row 3: column 'group': expected the name of a group, received an empty one",
+        ),
         (["a", 1.5, "b"], "row 2: .* text or a whole number, received 1.5"),
         (["a", "b", True], "row 3: .* text or a whole number, received True"),
         (["a", [1], "b"], r"row 2: .* received \[1\]"),
     ],
 )
-def test_a_group_without_a_name_is_an_error_that_names_its_row(groups: list[Any], message: str, tmp_path: Path) -> None:
+def test_a_group_without_a_name_is_an_error_that_names_its_row(
+    groups: list[Any], message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps({"text": "a", "group": group}) + "\n" for group in groups))
     with pytest.raises(InputError, match=message):
@@ -192,7 +242,9 @@ def test_a_group_without_a_name_is_an_error_that_names_its_row(groups: list[Any]
 def test_whole_numbers_and_the_texts_that_spell_them_name_one_group(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     groups = [group for number in range(20) for group in (number, str(number))]
-    path.write_text("".join(json.dumps({"text": f"of {group}", "group": group}) + "\n" for group in groups))
+    path.write_text(
+        "".join(json.dumps({"text": f"of {group}", "group": group}) + "\n" for group in groups)
+    )
     table, _ = ingested(path, text="text", group="group")
     assert (table.groupby("text")["split"].nunique() == 1).all()
 
@@ -206,7 +258,14 @@ def test_a_column_may_be_called_file(tmp_path: Path) -> None:
 
 
 def test_hidden_files_and_those_of_dvc_are_no_texts(tmp_path: Path) -> None:
-    for name in ("a.txt", "sub/b.txt", ".hidden", ".git/config", "sub/.checkpoints/b.txt", "a.txt.dvc"):
+    for name in (
+        "a.txt",
+        "sub/b.txt",
+        ".hidden",
+        ".git/config",
+        "sub/.checkpoints/b.txt",
+        "a.txt.dvc",
+    ):
         (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "x" / name).write_text(f"{name}\n")
     parts = texts.read_parts(tmp_path / "x", None, Wanted([]), FORM)
@@ -214,7 +273,9 @@ def test_hidden_files_and_those_of_dvc_are_no_texts(tmp_path: Path) -> None:
     assert [part.attrs["file"] for part in parts] == ["a.txt", "sub/b.txt"]
 
 
-def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_read(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_read(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "x"
     folder.mkdir()
     (tmp_path / "secret.txt").write_text("secret\n")
@@ -236,7 +297,9 @@ def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_r
     assert "received a link out of it" in error_of(folder, parts=["sub/secret.txt"])
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../../../etc/passwd", "a/../../x", "..", ".", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../../../etc/passwd", "a/../../x", "..", ".", "a\0b"]
+)
 def test_a_split_by_files_stays_in_its_folder(name: str) -> None:
     split = {"train": "a.txt", "validation": "b.txt", "test": name}
     with pytest.raises(InputError, match="a path that stays in its folder"):
@@ -247,7 +310,9 @@ def test_a_split_by_files_takes_each_as_it_is_named(tmp_path: Path) -> None:
     for name in ("a.txt", "sub/b.txt", "c.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{name}\n")
-    table, _ = ingested(tmp_path, split={"train": "c.txt", "validation": "sub/b.txt", "test": "a.txt"})
+    table, _ = ingested(
+        tmp_path, split={"train": "c.txt", "validation": "sub/b.txt", "test": "a.txt"}
+    )
     assert table["text"].tolist() == ["c.txt", "sub/b.txt", "a.txt"]
     assert "expected a folder" in error_of(tmp_path / "a.txt", parts=["a.txt", "b.txt", "c.txt"])
 
@@ -260,22 +325,35 @@ def test_a_split_by_files_takes_each_as_it_is_named(tmp_path: Path) -> None:
         ({"group": "author"}, "whose texts `text` names"),
     ],
 )
-def test_sections_that_contradict_themselves_are_refused(section: dict[str, Any], message: str) -> None:
+def test_sections_that_contradict_themselves_are_refused(
+    section: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        parameters.validated({"file": "data/raw/x", "split": THIRDS} | section, ingest.Parameters, "ingest")
+        parameters.validated(
+            {"file": "data/raw/x", "split": THIRDS} | section, ingest.Parameters, "ingest"
+        )
 
 
 def test_a_split_that_asks_for_more_texts_than_there_are_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("a\n" * 10)
-    with pytest.raises(InputError, match="expected at most 10 texts together, as there are, received 107"):
+    with pytest.raises(
+        InputError, match="expected at most 10 texts together, as there are, received 107"
+    ):
         ingested(tmp_path / "x.txt", split={"train": 5, "validation": 2, "test": 100})
 
 
-def test_how_a_table_of_texts_was_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_a_table_of_texts_was_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
-    Path("data/raw/x.csv").write_text("Letters\nwho;text\n" + "".join(f"{name};Dear {name}\n" for name in "abcdefghij"))
-    task = {"kind": "language_modelling", "ingest": {"file": "data/raw/x.csv", "text": "text", "group": "who", "split": THIRDS}}
+    Path("data/raw/x.csv").write_text(
+        "Letters\nwho;text\n" + "".join(f"{name};Dear {name}\n" for name in "abcdefghij")
+    )
+    task = {
+        "kind": "language_modelling",
+        "ingest": {"file": "data/raw/x.csv", "text": "text", "group": "who", "split": THIRDS},
+    }
     Path("params.yaml").write_text(json.dumps({"seed": 1, "sources": {}, "tasks": {"x": task}}))
     stage.main(["x"])
     reading = json.loads(Path("data/ingested/x/about.json").read_text())["reading"]

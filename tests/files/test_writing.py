@@ -34,9 +34,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_json_holds_plain_numbers_and_null_for_what_is_none(tmp_path: Path) -> None:
-    content = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": float("nan"), "d": {"e": np.inf, "f": None}, "g": np.array(3.0)}
+    content = {
+        "a": np.float32(0.5),
+        "b": np.array([1, 2]),
+        "c": float("nan"),
+        "d": {"e": np.inf, "f": None},
+        "g": np.array(3.0),
+    }
     write_json(tmp_path / "x.json", content)
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 0.5, "b": [1, 2], "c": None, "d": {"e": None, "f": None}, "g": 3.0}
+    assert json.loads((tmp_path / "x.json").read_text()) == {
+        "a": 0.5,
+        "b": [1, 2],
+        "c": None,
+        "d": {"e": None, "f": None},
+        "g": 3.0,
+    }
 
 
 def test_a_model_is_the_same_bytes_with_nothing_of_the_run_in_it(tmp_path: Path) -> None:
@@ -46,7 +58,12 @@ def test_a_model_is_the_same_bytes_with_nothing_of_the_run_in_it(tmp_path: Path)
         keras.utils.set_random_seed(1)
         shared = keras.layers.Dense(2, name="shared")
         inputs = keras.Input((3, 2))
-        network = keras.Model(inputs, shared(keras.layers.Bidirectional(keras.layers.LSTM(2), name="both")(shared(inputs))[:, :2]))
+        network = keras.Model(
+            inputs,
+            shared(
+                keras.layers.Bidirectional(keras.layers.LSTM(2), name="both")(shared(inputs))[:, :2]
+            ),
+        )
         models.write(tmp_path / name / "model.keras", network)
         written.append((tmp_path / name / "model.keras").read_bytes())
     assert written[0] == written[1]
@@ -63,7 +80,9 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("write", [write_text, write_output])
-def test_a_file_keeps_its_mode_and_a_new_one_follows_the_umask(write: object, tmp_path: Path) -> None:
+def test_a_file_keeps_its_mode_and_a_new_one_follows_the_umask(
+    write: object, tmp_path: Path
+) -> None:
     before = os.umask(0o027)
     try:
         write(tmp_path / "new", "x")  # type: ignore[operator]
@@ -82,7 +101,10 @@ def test_a_link_into_a_protected_cache_is_replaced_by_a_file_of_its_own(tmp_path
     (tmp_path / "hard").hardlink_to(tmp_path / "cache")
     for name in ("symbolic", "hard"):
         write_text(tmp_path / name, "new")
-        assert ((tmp_path / name).read_text(), (tmp_path / "cache").read_text()) == ("new", "cached")
+        assert ((tmp_path / name).read_text(), (tmp_path / "cache").read_text()) == (
+            "new",
+            "cached",
+        )
         assert mode(tmp_path / name) & stat.S_IWUSR
         with pytest.raises(InputError, match="received one that is write-protected"):
             write_output(tmp_path / "cache", "new")
@@ -91,7 +113,11 @@ def test_a_link_into_a_protected_cache_is_replaced_by_a_file_of_its_own(tmp_path
 def test_an_output_that_a_user_names_goes_through_links(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/file").write_text("old")
-    for link, target in (("to_file", "deep/file"), ("dangling", "deep/new"), ("to_link", "to_file")):
+    for link, target in (
+        ("to_file", "deep/file"),
+        ("dangling", "deep/new"),
+        ("to_link", "to_file"),
+    ):
         (tmp_path / link).symlink_to(target)
         write_output(tmp_path / link, link)
         assert (tmp_path / link).is_symlink()
@@ -115,7 +141,9 @@ def test_an_output_that_a_user_names_goes_into_pipes_and_devices(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", ["w", "a"])
-def test_an_output_on_the_standard_output_loses_nothing_of_what_is_there(mode: str, tmp_path: Path) -> None:
+def test_an_output_on_the_standard_output_loses_nothing_of_what_is_there(
+    mode: str, tmp_path: Path
+) -> None:
     code = "import sys, pathlib, stages.files.writing as w; print('a'); w.write_output(pathlib.Path('/dev/stdout'), 'b\\n'); print('c')"
     (tmp_path / "log").write_text("before\n")
     with (tmp_path / "log").open(mode) as log:
@@ -126,7 +154,12 @@ def test_an_output_on_the_standard_output_loses_nothing_of_what_is_there(mode: s
 def test_no_folder_is_made_for_an_output_that_a_user_names(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "file").write_text("old")
-    cases = {"none/x": "found no folder", "file/x": "found no folder", ".": "received a folder", "circle": "leads back to itself"}
+    cases = {
+        "none/x": "found no folder",
+        "file/x": "found no folder",
+        ".": "received a folder",
+        "circle": "leads back to itself",
+    }
     for name, message in cases.items():
         with pytest.raises(InputError, match=message):
             write_output(tmp_path / name, "x")

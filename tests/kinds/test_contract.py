@@ -1,4 +1,5 @@
-"""What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no test names a kind."""
+"""What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no
+test names a kind."""
 
 import hashlib
 import json
@@ -23,7 +24,8 @@ from stages.networks.backend import keras, tf
 
 @dataclass
 class Sample:
-    """Examples of a kind, and variants of its training parameters that together use every part of its network.
+    """Examples of a kind, and variants of its training parameters that together use every part of
+    its network.
 
     sizes: what `examples` takes as its sizes, by a random generator and the training parameters.
     """
@@ -36,7 +38,10 @@ class Sample:
 
 def forecasting_examples(lookback: int = 12, horizon: int = 6, series: int = 2) -> Examples:
     """Series of two columns, one of which is the target, with a calendar and filled-in values."""
-    parts = [seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7) for seed in range(1, series + 1)]
+    parts = [
+        seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7)
+        for seed in range(1, series + 1)
+    ]
     raw = pd.concat(parts, ignore_index=True)
     raw.loc[40:42, "y"] = np.nan
     section = ingest.Parameters.model_validate(
@@ -47,7 +52,9 @@ def forecasting_examples(lookback: int = 12, horizon: int = 6, series: int = 2) 
     )  # fmt: skip
     table, about = ingest.ingest([raw], section)
     sizes = {"lookback": lookback, "horizon": horizon}
-    given = scale_and_window.prepare(table, about, scale_and_window.Parameters(**sizes, calendar=["hour"], per_series=True))
+    given = scale_and_window.prepare(
+        table, about, scale_and_window.Parameters(**sizes, calendar=["hour"], per_series=True)
+    )
     shapes = {name: {"shape": list(array.shape)} for name, array in given.arrays.items()}
     return Examples(given.arrays, {**given.about, "arrays": shapes})
 
@@ -55,7 +62,9 @@ def forecasting_examples(lookback: int = 12, horizon: int = 6, series: int = 2) 
 def language_examples(mode: str) -> Examples:
     """Texts of a few words that follow each other by a rule."""
     words = [f"word{number}" for number in range(12)]
-    texts = [" ".join(words[(row * 5 + step) % 12] for step in range(3 + row % 3)) for row in range(60)]
+    texts = [
+        " ".join(words[(row * 5 + step) % 12] for step in range(3 + row % 3)) for row in range(60)
+    ]
     table = pd.DataFrame({"text": texts, "split": np.repeat([0, 1, 2], [40, 10, 10])})
 
     class Texts:
@@ -66,7 +75,9 @@ def language_examples(mode: str) -> Examples:
     with tempfile.TemporaryDirectory() as scratch:
         section = tokenize_text.Parameters.model_validate({"examples": mode})
         given, _ = tokenize_text.prepare(Texts(), {"same": False}, section, Path(scratch))
-        return Examples({name: np.array(array) for name, array in given.arrays.items()}, given.about)
+        return Examples(
+            {name: np.array(array) for name, array in given.arrays.items()}, given.about
+        )
 
 
 SAMPLES = [
@@ -76,7 +87,15 @@ SAMPLES = [
         [
             {"cell": "simple_rnn", "decoder": "dense", "activation": "relu", "loss": "mse"},
             {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
-            {"cell": "gru", "segment": 3, "normalise": "instance", "shortcut": True, "loss": "huber", "dropout": 0.2, "average": 0.9},
+            {
+                "cell": "gru",
+                "segment": 3,
+                "normalise": "instance",
+                "shortcut": True,
+                "loss": "huber",
+                "dropout": 0.2,
+                "average": 0.9,
+            },
         ],
         lambda rng, variant: {
             "lookback": variant.get("segment", 1) * int(rng.integers(1, 4)),
@@ -88,7 +107,14 @@ SAMPLES = [
         "language_modelling",
         lambda: language_examples("stream"),
         [
-            {"cell": "gru", "steps": 5, "tied": True, "embedding": 6, "embedding_dropout": 0.1, "variational": True},
+            {
+                "cell": "gru",
+                "steps": 5,
+                "tied": True,
+                "embedding": 6,
+                "embedding_dropout": 0.1,
+                "variational": True,
+            },
             {
                 "cell": "lstm",
                 "steps": 4,
@@ -103,7 +129,11 @@ SAMPLES = [
     ),
     Sample("language_modelling", lambda: language_examples("prefixes"), [{"cell": "simple_rnn"}]),
 ]
-CASES = [pytest.param(sample, variant, id=f"{sample.kind}-{variant['cell']}") for sample in SAMPLES for variant in sample.variants]
+CASES = [
+    pytest.param(sample, variant, id=f"{sample.kind}-{variant['cell']}")
+    for sample in SAMPLES
+    for variant in sample.variants
+]
 SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
 
 
@@ -116,7 +146,9 @@ def fitted(sample: Sample, variant: dict[str, Any], seed: int = 5) -> tuple[Any,
     part, given, section = prepared(sample, variant)
     training.seed_everything(seed)
     network = part.build(given.about, section)
-    sources = [part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")]
+    sources = [
+        part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")
+    ]
     return network, training.fit(network, part.loss(section), *sources, section, seed)
 
 
@@ -125,40 +157,60 @@ def test_every_kind_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_outputs_have_the_shape_of_targets_and_masks(sample: Sample, variant: dict[str, Any]) -> None:
+def test_outputs_have_the_shape_of_targets_and_masks(
+    sample: Sample, variant: dict[str, Any]
+) -> None:
     part, given, section = prepared(sample, variant)
     network = part.build(given.about, section)
     for split in ("train", "validation", "test"):
         source = part.batches(given.arrays, given.about, split, section)
         batch = source.cut(np.arange(3))
         # A network may give several numbers a target, as the probabilities of classes are.
-        assert training.predict(network, source).shape[: batch["targets"].ndim] == (len(source), *batch["targets"].shape[1:])
+        assert training.predict(network, source).shape[: batch["targets"].ndim] == (
+            len(source),
+            *batch["targets"].shape[1:],
+        )
         assert batch["mask"].shape == batch["targets"].shape
         assert set(np.unique(source.cut(np.arange(len(source)))["mask"])) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_each_example_of_a_batch_is_answered_as_it_is_alone(sample: Sample, variant: dict[str, Any], seed: int, tmp_path: Path) -> None:
-    """Sizes are small and random, and batches have all sizes up to 8, so that a batch is as large as each other axis at some time."""
+def test_each_example_of_a_batch_is_answered_as_it_is_alone(
+    sample: Sample, variant: dict[str, Any], seed: int, tmp_path: Path
+) -> None:
+    """Sizes are small and random, and batches have all sizes up to 8, so that a batch is as large
+    as each other axis at some time."""
     rng = np.random.default_rng(seed)
     part, given = kinds.part(sample.kind, "train"), sample.examples(**sample.sizes(rng, variant))
     section = part.Parameters.model_validate({**variant, "units": int(rng.integers(1, 6))})
     network = part.build(given.about, section)
-    network.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in network.get_weights()])
+    network.set_weights(
+        [rng.normal(scale=0.5, size=weight.shape) for weight in network.get_weights()]
+    )
     models.write(tmp_path / "model.keras", network)
     source = part.batches(given.arrays, given.about, "train", section)
     drawn = source.cut(rng.integers(0, len(source), 8))["inputs"]
     for model in (network, keras.saving.load_model(tmp_path / "model.keras")):
         inputs = {name: drawn[name] for name in model.input if name in drawn}
-        state = [rng.normal(size=(8, *part.shape[1:])).astype(np.float32) for part in training.start(model, 8)]
+        state = [
+            rng.normal(size=(8, *part.shape[1:])).astype(np.float32)
+            for part in training.start(model, 8)
+        ]
 
-        def answers(first: int, last: int, model: Any = model, inputs: Any = inputs, state: Any = state) -> list[np.ndarray]:
+        def answers(
+            first: int, last: int, model: Any = model, inputs: Any = inputs, state: Any = state
+        ) -> list[np.ndarray]:
             some = {name: tf.constant(array[first:last]) for name, array in inputs.items()}
-            outputs, after = training.call(model, some, [tf.constant(part[first:last]) for part in state], training=False)
+            outputs, after = training.call(
+                model, some, [tf.constant(part[first:last]) for part in state], training=False
+            )
             return [np.asarray(array) for array in (outputs, *after)]
 
-        alone = [np.concatenate(arrays) for arrays in zip(*(answers(row, row + 1) for row in range(8)), strict=True)]
+        alone = [
+            np.concatenate(arrays)
+            for arrays in zip(*(answers(row, row + 1) for row in range(8)), strict=True)
+        ]
         for rows in range(2, 9):
             for together, expected in zip(answers(0, rows), alone, strict=True):
                 np.testing.assert_allclose(together, expected[:rows], rtol=1e-4, atol=1e-5)
@@ -177,7 +229,9 @@ def test_one_step_moves_every_weight(sample: Sample, variant: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_a_saved_model_predicts_the_same_in_plain_keras(sample: Sample, variant: dict[str, Any], tmp_path: Path) -> None:
+def test_a_saved_model_predicts_the_same_in_plain_keras(
+    sample: Sample, variant: dict[str, Any], tmp_path: Path
+) -> None:
     network, _ = fitted(sample, variant)
     models.write(tmp_path / "model.keras", network)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -189,7 +243,9 @@ def test_a_saved_model_predicts_the_same_in_plain_keras(sample: Sample, variant:
 
 
 @pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sample: Sample, variant: dict[str, Any], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    sample: Sample, variant: dict[str, Any], tmp_path: Path
+) -> None:
     written = []
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         keras.backend.clear_session()
@@ -202,8 +258,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(sample: Samp
 
 @pytest.mark.parametrize(("sample", "variant"), CASES)
 def test_it_learns_eight_examples_by_heart(sample: Sample, variant: dict[str, Any]) -> None:
-    plain = {name: 0.0 for name in variant if "dropout" in name} | {"optimizer": "adam", "decay": "constant", "average": None}
-    part, given, section = prepared(sample, {**variant, **plain, "units": 32, "epochs": 150, "patience": None, "learning_rate": 0.01})
+    plain = {name: 0.0 for name in variant if "dropout" in name} | {
+        "optimizer": "adam",
+        "decay": "constant",
+        "average": None,
+    }
+    part, given, section = prepared(
+        sample,
+        {**variant, **plain, "units": 32, "epochs": 150, "patience": None, "learning_rate": 0.01},
+    )
     training.seed_everything(0)
     network = part.build(given.about, section)
     whole = part.batches(given.arrays, given.about, "train", section)
@@ -226,7 +289,11 @@ def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
     part, given, section = prepared(sample, sample.variants[0])
     network = part.build(given.about, section)
     batch = part.batches(given.arrays, given.about, "train", section).cut(np.arange(4))
-    inputs = {name: tf.constant(batch["inputs"][name]) for name in network.input if name in batch["inputs"]}
+    inputs = {
+        name: tf.constant(batch["inputs"][name])
+        for name in network.input
+        if name in batch["inputs"]
+    }
     gradients = []
     for wrong in (batch["targets"], batch["targets"][::-1]):
         mask = batch["mask"].copy()
@@ -234,7 +301,9 @@ def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
         targets = np.where(mask > 0, batch["targets"], wrong)
         with tf.GradientTape() as tape:
             outputs, _ = training.call(network, inputs, training.start(network, 4), training=False)
-            total, _ = training.masked(part.loss(section), outputs, {"targets": targets, "mask": mask})
+            total, _ = training.masked(
+                part.loss(section), outputs, {"targets": targets, "mask": mask}
+            )
         found = tape.gradient(total, network.trainable_variables)
         gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in found])
     for first, second in zip(*gradients, strict=True):
@@ -250,4 +319,8 @@ def test_examples_survive_the_disk_memory_mapped(sample: Sample, tmp_path: Path)
         np.testing.assert_array_equal(found.arrays[name], array)
         assert isinstance(found.arrays[name], np.memmap)
         sha256 = hashlib.sha256((tmp_path / f"{name}.npy").read_bytes()).hexdigest()
-        assert found.about["arrays"][name] == {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": sha256}
+        assert found.about["arrays"][name] == {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "sha256": sha256,
+        }

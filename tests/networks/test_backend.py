@@ -16,7 +16,12 @@ from stages.networks.backend import keras
 c = keras.config
 print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), keras.layers.Dense(1).dtype_policy.name)
 """
-OWN = {"floatx": "float64", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
+OWN = {
+    "floatx": "float64",
+    "epsilon": 0.1,
+    "backend": "torch",
+    "image_data_format": "channels_first",
+}
 
 
 @pytest.mark.parametrize(("settings", "variables", "words"), [
@@ -26,12 +31,29 @@ OWN = {"floatx": "float64", "epsilon": 0.1, "backend": "torch", "image_data_form
     ({**OWN, "backend": "tensorflow"}, {}, ["keras"]),
 ])  # fmt: skip
 def test_a_users_own_settings_of_keras_change_nothing(
-    settings: object, variables: dict[str, str], words: list[str], tmp_path: Path, environment: dict[str, str]
+    settings: object,
+    variables: dict[str, str],
+    words: list[str],
+    tmp_path: Path,
+    environment: dict[str, str],
 ) -> None:
     for folder in (tmp_path / ".keras", tmp_path / "home"):
         folder.mkdir()
         (folder / "keras.json").write_text(json.dumps(settings))
-    own = {**environment, "HOME": str(tmp_path), "KERAS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), **variables}
-    done = subprocess.run([sys.executable, "-c", ASK, *words], env=own, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    own = {
+        **environment,
+        "HOME": str(tmp_path),
+        "KERAS_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(ROOT),
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, *words],
+        env=own,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout == "tensorflow float32 1e-07 channels_last float32\n", done.stderr
     assert json.loads((tmp_path / ".keras/keras.json").read_text()) == settings

@@ -25,10 +25,24 @@ sys.exit(pytest.main(sys.argv[1:]))
 def run(folder: Path, *arguments: str) -> dict[str, int]:
     """Returns how many tests there were, failed, ended in an error and were skipped."""
     (folder / "pytest.ini").write_text("[pytest]\n")
-    options = ["-c", "pytest.ini", "--rootdir", ".", "-p", "no:cacheprovider", "--junitxml", "results.xml"]
+    options = [
+        "-c",
+        "pytest.ini",
+        "--rootdir",
+        ".",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml",
+        "results.xml",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *options, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN, *options, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     [suite] = ET.parse(folder / "results.xml").getroot()
@@ -36,7 +50,9 @@ def run(folder: Path, *arguments: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (FOLDER / "lstm_test.py").exists(), reason="this Keras comes without its tests")
+@pytest.mark.skipif(
+    not (FOLDER / "lstm_test.py").exists(), reason="this Keras comes without its tests"
+)
 def test_they_pass(tmp_path: Path) -> None:
     counts = run(tmp_path, str(FOLDER))
     assert counts["tests"] >= 79

@@ -1,4 +1,5 @@
-"""The fast recurrent layers against Keras's own: results, gradients, saved models, shapes, and where they step aside."""
+"""The fast recurrent layers against Keras's own: results, gradients, saved models, shapes, and
+where they step aside."""
 
 import itertools
 import logging
@@ -37,21 +38,41 @@ def right_padded(rows: int, steps: int) -> np.ndarray:
 
 
 def pair(
-    cell: str, dtype: str = "float32", wrap: Any = None, units: int = 6, features: int = 3, batch: int | None = None, **arguments: Any
+    cell: str,
+    dtype: str = "float32",
+    wrap: Any = None,
+    units: int = 6,
+    features: int = 3,
+    batch: int | None = None,
+    **arguments: Any,
 ) -> list[Any]:
-    """Returns a plain and a fast layer of the same weights (also the biases are not zero) and seeds."""
+    """Returns a plain and a fast layer of the same weights (also the biases are not zero) and
+    seeds."""
     layers = []
-    for kinds, around in ((recurrent.PLAIN, keras.layers.Bidirectional), (recurrent.FAST, recurrent.Bidirectional)):
+    for kinds, around in (
+        (recurrent.PLAIN, keras.layers.Bidirectional),
+        (recurrent.FAST, recurrent.Bidirectional),
+    ):
         built = kinds[cell](units, dtype=dtype, seed=3, **arguments)
         built = around(built) if wrap else built
         built.build((batch, None, features))
-        built.set_weights([random(index, *weight.shape) * 0.5 for index, weight in enumerate(built.get_weights())])
+        built.set_weights(
+            [random(index, *weight.shape) * 0.5 for index, weight in enumerate(built.get_weights())]
+        )
         layers.append(built)
     return layers
 
 
-def outcome(layer: Any, inputs: np.ndarray, states: list[np.ndarray] | None, mask: Any, training: bool, compiled: bool = True) -> list[Any]:
-    """Returns all outputs and states of a layer, and the gradients by inputs, weights and initial states."""
+def outcome(
+    layer: Any,
+    inputs: np.ndarray,
+    states: list[np.ndarray] | None,
+    mask: Any,
+    training: bool,
+    compiled: bool = True,
+) -> list[Any]:
+    """Returns all outputs and states of a layer, and the gradients by inputs, weights and initial
+    states."""
     kind = layer.compute_dtype
     given = [tf.constant(inputs, kind), *(tf.constant(state, kind) for state in states or [])]
     mask = None if mask is None else tf.constant(mask)
@@ -60,9 +81,14 @@ def outcome(layer: Any, inputs: np.ndarray, states: list[np.ndarray] | None, mas
         weights = [variable.value for variable in layer.trainable_variables]
         with tf.GradientTape() as tape:
             tape.watch(given)
-            found = tf.nest.flatten(layer(given[0], initial_state=list(given[1:]) or None, mask=mask, training=training))
+            found = tf.nest.flatten(
+                layer(given[0], initial_state=list(given[1:]) or None, mask=mask, training=training)
+            )
             # Each value has a factor of its own, so that no two errors cancel.
-            parts = [tf.reduce_sum(value * tf.constant(random(index, *value.shape), value.dtype)) for index, value in enumerate(found)]
+            parts = [
+                tf.reduce_sum(value * tf.constant(random(index, *value.shape), value.dtype))
+                for index, value in enumerate(found)
+            ]
             total = tf.add_n(parts)
         return [*found, *tape.gradient(total, [*given, *weights])]
 
@@ -76,7 +102,9 @@ def compare(layers: list[Any], *arguments: Any, **more: Any) -> None:
     assert len(plain) == len(fast)
     for expected, received in zip(plain, fast, strict=True):
         assert expected.shape == received.shape
-        assert np.abs(received - expected).max(initial=0) <= tolerance * max(np.abs(expected).max(initial=0), 1e-3)
+        assert np.abs(received - expected).max(initial=0) <= tolerance * max(
+            np.abs(expected).max(initial=0), 1e-3
+        )
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -101,7 +129,11 @@ def test_equals_keras(cell: str, case: str) -> None:
     rows, steps = 8, 5
     count = 2 if cell == "lstm" else 1
     states = [random(20 + index, rows, 6) for index in range(count)]
-    dtypes = ["float64", "float32"] if case in ("states", "dropout", "recurrent dropout") else ["float64"]
+    dtypes = (
+        ["float64", "float32"]
+        if case in ("states", "dropout", "recurrent dropout")
+        else ["float64"]
+    )
     for dtype, mask in itertools.product(dtypes, (None, right_padded(rows, steps))):
         compare(pair(cell, dtype, **ARGUMENTS[case]), random(9, rows, steps, 3), states, mask, True)
 
@@ -117,13 +149,21 @@ def test_masks(cell: str, padding: str) -> None:
         for built in layers:
             built.zero_output_for_mask = sequences
         compare(layers, random(9, rows, steps, 3), None, mask, True)
-    compare(pair(cell, wrap=True, return_sequences=True), random(9, rows, steps, 3), None, mask, True)
+    compare(
+        pair(cell, wrap=True, return_sequences=True), random(9, rows, steps, 3), None, mask, True
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(cell: str, dtype: str) -> None:
-    compare(pair(cell, dtype, return_sequences=True, return_state=True), 0.5 * random(9, 8, 5, 3), None, right_padded(8, 5), True)
+    compare(
+        pair(cell, dtype, return_sequences=True, return_state=True),
+        0.5 * random(9, 8, 5, 3),
+        None,
+        right_padded(8, 5),
+        True,
+    )
     compare(pair(cell, dtype, return_sequences=True), 0.5 * random(9, 8, 5, 3), None, None, False)
 
 
@@ -131,21 +171,38 @@ def test_mixed_precision(cell: str, dtype: str) -> None:
 @pytest.mark.parametrize("steps", [5, recurrence.LONG])
 def test_without_training(cell: str, steps: int) -> None:
     """Gradients without `training`, as for saliency, take another way through the code."""
-    compare(pair(cell, "float64", return_sequences=True, return_state=True), random(9, 8, steps, 3), None, None, False)
+    compare(
+        pair(cell, "float64", return_sequences=True, return_state=True),
+        random(9, 8, steps, 3),
+        None,
+        None,
+        False,
+    )
     compare(pair(cell, "float64"), random(9, 8, steps, 3), None, right_padded(8, steps), False)
     compare(pair(cell, "float64", use_bias=False), random(9, 8, steps, 3), None, None, False)
 
 
-@pytest.mark.parametrize(("training", "recurrent_dropout"), [(True, 0.0), (True, 0.4), (False, 0.0)])
+@pytest.mark.parametrize(
+    ("training", "recurrent_dropout"), [(True, 0.0), (True, 0.4), (False, 0.0)]
+)
 def test_a_kernel_whose_rows_are_a_page(training: bool, recurrent_dropout: float) -> None:
-    layers = pair("lstm", "float64", units=128, return_sequences=True, recurrent_dropout=recurrent_dropout)
+    layers = pair(
+        "lstm", "float64", units=128, return_sequences=True, recurrent_dropout=recurrent_dropout
+    )
     assert layers[0].cell.recurrent_kernel.shape[1] * 8 == 4096
     compare(layers, random(9, 4, recurrence.LONG, 3), None, None, training)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_eager(cell: str) -> None:
-    compare(pair(cell, return_sequences=True, return_state=True), random(9, 4, 5, 3), None, None, True, compiled=False)
+    compare(
+        pair(cell, return_sequences=True, return_state=True),
+        random(9, 4, 5, 3),
+        None,
+        None,
+        True,
+        compiled=False,
+    )
 
 
 @settings(max_examples=12, deadline=None)
@@ -157,7 +214,9 @@ def test_eager(cell: str) -> None:
     training=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_any_shape(cell: str, shape: tuple[int, ...], masked: bool, both: bool, training: bool, seed: int) -> None:
+def test_any_shape(
+    cell: str, shape: tuple[int, ...], masked: bool, both: bool, training: bool, seed: int
+) -> None:
     rows, steps, features, units = shape
     mask = random(seed, rows, steps) > 0 if masked else None
     layers = pair(cell, "float64", wrap=both, units=units, features=features, return_sequences=True)
@@ -170,7 +229,9 @@ def test_finite_differences(cell: str) -> None:
     layer = recurrent.FAST[cell](4, return_sequences=True, dtype="float64")
     inputs = random(1, 4, 6, 3)
     layer.build(inputs.shape)
-    layer.set_weights([random(index, *weight.shape) * 0.5 for index, weight in enumerate(layer.get_weights())])
+    layer.set_weights(
+        [random(index, *weight.shape) * 0.5 for index, weight in enumerate(layer.get_weights())]
+    )
     factors = random(2, 4, 6, 4)
 
     @tf.function
@@ -191,12 +252,15 @@ def test_finite_differences(cell: str) -> None:
                 variable.assign(start + sign * step.reshape(start.shape))
                 sides.append(float(total(point)))
             variable.assign(start)
-            assert (sides[0] - sides[1]) / 2e-5 == pytest.approx(gradient.numpy().reshape(-1)[position], rel=1e-6, abs=1e-8)
+            assert (sides[0] - sides[1]) / 2e-5 == pytest.approx(
+                gradient.numpy().reshape(-1)[position], rel=1e-6, abs=1e-8
+            )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_carried_state(cell: str) -> None:
-    """Two halves of a sequence with the state carried over are the whole; a stateful layer carries its own."""
+    """Two halves of a sequence with the state carried over are the whole; a stateful layer carries
+    its own."""
     layer = recurrent.FAST[cell](5, return_sequences=True, return_state=True)
     inputs = random(1, 6, 8, 3).astype("float32")
     whole = layer(inputs)
@@ -207,14 +271,19 @@ def test_carried_state(cell: str) -> None:
     stateful = recurrent.FAST[cell](5, return_sequences=True, stateful=True)
     stateful.build((6, 4, 3))
     stateful.set_weights(layer.get_weights())
-    np.testing.assert_allclose(np.concatenate([stateful(inputs[:, :4]), stateful(inputs[:, 4:])], 1), whole[0], atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([stateful(inputs[:, :4]), stateful(inputs[:, 4:])], 1), whole[0], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_unknown_sizes(cell: str) -> None:
-    """Rows and steps that are known only at run time: right for all, and few shapes are compiled."""
+    """Rows and steps that are known only at run time: right for all, and few shapes are
+    compiled."""
     plain, fast = pair(cell, return_sequences=True, return_state=True)
-    unknown = tf.function(lambda inputs: fast(inputs), input_signature=[tf.TensorSpec([None, None, 3])])
+    unknown = tf.function(
+        lambda inputs: fast(inputs), input_signature=[tf.TensorSpec([None, None, 3])]
+    )
     for rows, steps in ((1, 1), (3, 5), (20, 7), (33, 2)):
         inputs = random(rows, rows, steps, 3).astype("float32")
         for expected, received in zip(plain(inputs), unknown(inputs), strict=True):
@@ -238,7 +307,9 @@ def test_the_benchmark_runs(fast: bool) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_same_bytes(cell: str) -> None:
-    layer = recurrent.FAST[cell](16, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, seed=1)
+    layer = recurrent.FAST[cell](
+        16, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, seed=1
+    )
     layer.build((None, None, 3))
     inputs = random(1, 32, 20, 3)
     found = []
@@ -249,10 +320,13 @@ def test_same_bytes(cell: str) -> None:
 
 
 def test_saved_model_is_plain_keras(tmp_path: Path) -> None:
-    """A process that cannot import this package loads the model and predicts the same; weights move both ways."""
+    """A process that cannot import this package loads the model and predicts the same; weights move
+    both ways."""
     inputs = keras.Input((7, 3))
     hidden = recurrent.Bidirectional(recurrent.GRU(4, return_sequences=True))(inputs)
-    model = keras.Model(inputs, recurrent.LSTM(5)(recurrent.SimpleRNN(6, return_sequences=True)(hidden)))
+    model = keras.Model(
+        inputs, recurrent.LSTM(5)(recurrent.SimpleRNN(6, return_sequences=True)(hidden))
+    )
     assert all(type(layer) not in recurrent.PLAIN.values() for layer in model._flatten_layers())
     batch = random(1, 6, 7, 3).astype("float32")
     expected = np.asarray(model(batch))
@@ -266,17 +340,25 @@ assert not any(name.startswith("stages") for name in sys.modules)
 np.save("found.npy", model(np.load("batch.npy")))
 model.save("again.keras")
 """
-    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, capture_output=True
+    )
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-6)
     again = recurrent.accelerate(keras.saving.load_model(tmp_path / "again.keras"))
-    assert all(type(layer) not in (*recurrent.PLAIN.values(), keras.layers.Bidirectional) for layer in again._flatten_layers())
-    assert [type(layer) for layer in again._flatten_layers()][-4:] == [type(layer) for layer in model._flatten_layers()][-4:]
+    assert all(
+        type(layer) not in (*recurrent.PLAIN.values(), keras.layers.Bidirectional)
+        for layer in again._flatten_layers()
+    )
+    assert [type(layer) for layer in again._flatten_layers()][-4:] == [
+        type(layer) for layer in model._flatten_layers()
+    ][-4:]
     np.testing.assert_array_equal(again(batch), expected)
     again.set_weights(model.get_weights())
 
 
 def test_steps_aside(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the fast loop does not cover takes Keras's way and says so; everything else is silent."""
+    """What the fast loop does not cover takes Keras's way and says so; everything else is
+    silent."""
     inputs = random(1, 4, 5, 3).astype("float32")
     cases = {
         "it drops everything": {"dropout": 1.0},
@@ -307,13 +389,20 @@ def test_steps_aside(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
         assert "functions run eagerly" in caplog.text
         monkeypatch.undo()
         caplog.clear()
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"] if kind == "GPU" else ["CPU:0"])
+        monkeypatch.setattr(
+            tf.config,
+            "list_logical_devices",
+            lambda kind: ["GPU:0"] if kind == "GPU" else ["CPU:0"],
+        )
         recurrent.GRU(4)(inputs)
         assert "there is a GPU" in caplog.text
 
 
-def models(cell: str, *layers: str, batch: int | None = None, steps: int | None = 5, dtype: str = "float32") -> list[Any]:
-    """Returns a model of Keras's own layers and a fast one, of the same weights. Layers: stateful, both (directions), accelerated."""
+def models(
+    cell: str, *layers: str, batch: int | None = None, steps: int | None = 5, dtype: str = "float32"
+) -> list[Any]:
+    """Returns a model of Keras's own layers and a fast one, of the same weights. Layers: stateful,
+    both (directions), accelerated."""
     built = []
     for fast in (False, True):
         accelerated = "accelerated" in layers
@@ -321,29 +410,46 @@ def models(cell: str, *layers: str, batch: int | None = None, steps: int | None 
         around = recurrent.Bidirectional if fast and not accelerated else keras.layers.Bidirectional
         layer = kinds[cell](6, return_sequences=True, stateful="stateful" in layers)
         inputs = keras.Input(batch_shape=(batch, steps, 3), dtype=dtype)
-        model = keras.Sequential([inputs, around(layer) if "both" in layers else layer, keras.layers.Dense(1)])
-        model.set_weights([random(index, *weight.shape) * 0.5 for index, weight in enumerate(model.get_weights())])
+        model = keras.Sequential(
+            [inputs, around(layer) if "both" in layers else layer, keras.layers.Dense(1)]
+        )
+        model.set_weights(
+            [random(index, *weight.shape) * 0.5 for index, weight in enumerate(model.get_weights())]
+        )
         built.append(recurrent.accelerate(model) if fast and accelerated else model)
     return built
 
 
 def near(received: Any, expected: Any, tolerance: float = 1e-4) -> None:
     for one, other in zip(tf.nest.flatten(received), tf.nest.flatten(expected), strict=True):
-        np.testing.assert_allclose(np.asarray(one, "float64"), np.asarray(other, "float64"), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            np.asarray(one, "float64"), np.asarray(other, "float64"), rtol=tolerance, atol=tolerance
+        )
 
 
 @pytest.mark.parametrize("kind", [slow(()), ("accelerated", "both")])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_stateful_model_is_fitted_and_predicts_as_in_keras(cell: str, kind: tuple[str, ...]) -> None:
+def test_a_stateful_model_is_fitted_and_predicts_as_in_keras(
+    cell: str, kind: tuple[str, ...]
+) -> None:
     inputs = random(1, 8, 5, 3).astype("float32")
     found = []
     for model in models(cell, "stateful", *kind, batch=4):
         model.compile("sgd", "mse")
-        losses = model.fit(inputs, np.ones((8, 5, 1)), batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
+        losses = model.fit(
+            inputs, np.ones((8, 5, 1)), batch_size=4, epochs=2, shuffle=False, verbose=0
+        ).history["loss"]
         carried = model.predict(inputs, batch_size=4, verbose=0)
         for layer in model.layers[:-1]:
             layer.reset_states() if hasattr(layer, "reset_states") else layer.reset_state()
-        found.append([losses, carried, model.predict(inputs, batch_size=4, verbose=0), model.predict_on_batch(inputs[:4])])
+        found.append(
+            [
+                losses,
+                carried,
+                model.predict(inputs, batch_size=4, verbose=0),
+                model.predict_on_batch(inputs[:4]),
+            ]
+        )
     near(found[1], found[0])
     assert np.abs(found[0][1] - found[0][2]).max() > 1e-3
 
@@ -353,7 +459,10 @@ def test_a_stateful_layer_carries_its_state_in_a_function_whose_batch_is_unknown
     inputs = random(1, 4, 5, 3).astype("float32")
     found = []
     for layer in pair(cell, batch=4, stateful=True):
-        function = tf.function(lambda inputs, layer=layer: layer(inputs), input_signature=[tf.TensorSpec([None, None, 3])])
+        function = tf.function(
+            lambda inputs, layer=layer: layer(inputs),
+            input_signature=[tf.TensorSpec([None, None, 3])],
+        )
         found.append([function(inputs), function(inputs), layer(inputs), *layer.states])
     near(found[1], found[0])
 
@@ -368,9 +477,16 @@ def test_whole_numbers_and_truth_values(cell: str, dtype: str, policy: str) -> N
         with tf.GradientTape() as tape:
             outputs = layer(inputs, training=True)
             total = tf.reduce_sum(outputs)
-        found.append([tf.cast(value, tf.float64) for value in (outputs, *tape.gradient(total, layer.trainable_variables))])
+        found.append(
+            [
+                tf.cast(value, tf.float64)
+                for value in (outputs, *tape.gradient(total, layer.trainable_variables))
+            ]
+        )
     for received, expected in zip(found[1], found[0], strict=True):
-        assert np.abs(received - expected).max() <= TOLERANCE[policy] * max(np.abs(expected).max(), 1e-3)
+        assert np.abs(received - expected).max() <= TOLERANCE[policy] * max(
+            np.abs(expected).max(), 1e-3
+        )
 
 
 def test_a_model_of_whole_numbers_and_unknown_length_is_fitted() -> None:
@@ -378,7 +494,12 @@ def test_a_model_of_whole_numbers_and_unknown_length_is_fitted() -> None:
     found = []
     for model in models("lstm", "both", steps=None, dtype="int32"):
         model.compile("sgd", "mse")
-        found.append([model.fit(inputs, np.ones((8, 5, 1)), verbose=0).history["loss"], model.predict(inputs, verbose=0)])
+        found.append(
+            [
+                model.fit(inputs, np.ones((8, 5, 1)), verbose=0).history["loss"],
+                model.predict(inputs, verbose=0),
+            ]
+        )
     near(found[1], found[0])
 
 
@@ -396,12 +517,23 @@ def test_masks_of_any_shape_that_keras_takes(cell: str, case: str) -> None:
     inputs, mask = random(1, 4, 5, 3).astype("float32"), MASKS[case]
     signature = [tf.TensorSpec([None, None, 3]), tf.TensorSpec([None] * mask.ndim, mask.dtype)]
     for sequences, zeros, backwards in itertools.product((True, False), repeat=3):
-        arguments = {"return_sequences": sequences, "zero_output_for_mask": zeros, "go_backwards": backwards, "return_state": True}
+        arguments = {
+            "return_sequences": sequences,
+            "zero_output_for_mask": zeros,
+            "go_backwards": backwards,
+            "return_state": True,
+        }
         plain, fast = pair(cell, **arguments)
         expected = plain(inputs, mask=mask)
         near(fast(inputs, mask=mask), expected)
         if sequences and zeros:
-            near(tf.function(lambda inputs, mask, layer=fast: layer(inputs, mask=mask), input_signature=signature)(inputs, mask), expected)
+            near(
+                tf.function(
+                    lambda inputs, mask, layer=fast: layer(inputs, mask=mask),
+                    input_signature=signature,
+                )(inputs, mask),
+                expected,
+            )
 
 
 def test_a_state_of_one_row_is_the_state_of_all() -> None:
@@ -410,7 +542,8 @@ def test_a_state_of_one_row_is_the_state_of_all() -> None:
     expected = plain(inputs, initial_state=state)
     near(fast(inputs, initial_state=state), expected)
     function = tf.function(
-        lambda inputs, state: fast(inputs, initial_state=state), input_signature=[tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, 6])]
+        lambda inputs, state: fast(inputs, initial_state=state),
+        input_signature=[tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, 6])],
     )
     near(function(inputs, state), expected)
 
@@ -424,7 +557,9 @@ def twice(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
             found = tf.nest.flatten(layer(inputs, mask=mask, training=training))
             total = tf.add_n([tf.reduce_sum(tf.sin(value)) for value in found])
         total = tf.reduce_sum(tf.sin(inner.gradient(total, inputs)))
-    return outer.gradient(total, [inputs, *(variable.value for variable in layer.trainable_variables)])
+    return outer.gradient(
+        total, [inputs, *(variable.value for variable in layer.trainable_variables)]
+    )
 
 
 def three_times(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
@@ -454,7 +589,11 @@ def two_tapes(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
         one.watch(inputs)
         other.watch(inputs)
         outputs = layer(inputs, mask=mask, training=training)[0]
-    return [one.gradient(outputs, inputs), one.gradient(outputs, layer.trainable_variables), other.gradient(outputs, inputs)]
+    return [
+        one.gradient(outputs, inputs),
+        one.gradient(outputs, layer.trainable_variables),
+        other.gradient(outputs, inputs),
+    ]
 
 
 def jacobian(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
@@ -465,13 +604,19 @@ def jacobian(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("derivative", [twice, slow(three_times), forward, slow(forward_over_backward), two_tapes, jacobian])
+@pytest.mark.parametrize(
+    "derivative",
+    [twice, slow(three_times), forward, slow(forward_over_backward), two_tapes, jacobian],
+)
 @pytest.mark.parametrize("cell", MOSTLY_SLOW)
 def test_derivatives_of_every_kind(cell: str, derivative: Any, masked: bool) -> None:
-    """In prediction, which takes another way, without a mask; with one in training, with recurrent dropout."""
+    """In prediction, which takes another way, without a mask; with one in training, with recurrent
+    dropout."""
     inputs = tf.constant(random(1, 4, 3, 3))
     mask = tf.constant(right_padded(4, 3)) if masked else None
-    layers = pair(cell, "float64", return_sequences=True, return_state=True, recurrent_dropout=0.4 * masked)
+    layers = pair(
+        cell, "float64", return_sequences=True, return_state=True, recurrent_dropout=0.4 * masked
+    )
     expected, received = (derivative(layer, inputs, mask, masked) for layer in layers)
     near(received, expected, 1e-9)
 
@@ -484,8 +629,17 @@ def test_derivatives_in_functions_compiled_or_not(derivative: Any) -> None:
     expected = derivative(plain, inputs, None, True)
     near(derivative(fast, inputs, None, True), expected, 1e-9)
     for compiled in (False, True):
-        near(tf.function(lambda inputs: derivative(fast, inputs, None, True), jit_compile=compiled)(inputs), expected, 1e-9)
-    unknown = tf.function(lambda inputs: derivative(fast, inputs, None, True), input_signature=[tf.TensorSpec([None, None, 3], tf.float64)])
+        near(
+            tf.function(lambda inputs: derivative(fast, inputs, None, True), jit_compile=compiled)(
+                inputs
+            ),
+            expected,
+            1e-9,
+        )
+    unknown = tf.function(
+        lambda inputs: derivative(fast, inputs, None, True),
+        input_signature=[tf.TensorSpec([None, None, 3], tf.float64)],
+    )
     near(unknown(inputs), expected, 1e-9)
 
 
@@ -509,7 +663,9 @@ def test_a_tape_after_fit() -> None:
         with tf.GradientTape(persistent=True) as tape:
             model.predict_on_batch(inputs)
             outputs = model(inputs, training=True)
-        found.append(tape.gradient(outputs, [variable.value for variable in model.trainable_variables]))
+        found.append(
+            tape.gradient(outputs, [variable.value for variable in model.trainable_variables])
+        )
     near(found[1], found[0])
 
 
@@ -519,7 +675,14 @@ def test_fitted_with_xla(cell: str) -> None:
     found = []
     for model in models(cell, "both", "stateful", batch=4):
         model.compile("sgd", "mse", jit_compile=True)
-        found.append([model.fit(inputs, np.ones((8, 5, 1)), batch_size=4, shuffle=False, verbose=0).history["loss"], *model.get_weights()])
+        found.append(
+            [
+                model.fit(
+                    inputs, np.ones((8, 5, 1)), batch_size=4, shuffle=False, verbose=0
+                ).history["loss"],
+                *model.get_weights(),
+            ]
+        )
     near(found[1], found[0])
 
 
@@ -528,9 +691,16 @@ def test_within_time_distributed_and_beside_other_recurrent_layers(steps: int | 
     inputs = random(1, 2, 4, 5, 3).astype("float32")
     found = []
     for fast in (False, True):
-        others = [keras.layers.RNN(keras.layers.LSTMCell(3), return_sequences=True), keras.layers.RNN([keras.layers.GRUCell(3)] * 1)]
-        model = keras.Sequential([keras.Input((steps, 5, 3)), keras.layers.TimeDistributed(keras.layers.GRU(4)), *others])
-        model.set_weights([random(index, *weight.shape) * 0.5 for index, weight in enumerate(model.get_weights())])
+        others = [
+            keras.layers.RNN(keras.layers.LSTMCell(3), return_sequences=True),
+            keras.layers.RNN([keras.layers.GRUCell(3)] * 1),
+        ]
+        model = keras.Sequential(
+            [keras.Input((steps, 5, 3)), keras.layers.TimeDistributed(keras.layers.GRU(4)), *others]
+        )
+        model.set_weights(
+            [random(index, *weight.shape) * 0.5 for index, weight in enumerate(model.get_weights())]
+        )
         found.append((recurrent.accelerate(model) if fast else model).predict(inputs, verbose=0))
     near(found[1], found[0])
 
@@ -574,7 +744,12 @@ def test_copies_and_subclasses() -> None:
     for kind in (recurrent.LSTM, keras.layers.LSTM):
         assert kind.from_config(configuration).get_config() == configuration
     assert OwnLayer(4).__class__ is OwnLayer
-    assert type(keras.models.clone_model(keras.Sequential([keras.Input((5, 3)), OwnLayer(4)])).layers[0]) is OwnLayer
+    assert (
+        type(
+            keras.models.clone_model(keras.Sequential([keras.Input((5, 3)), OwnLayer(4)])).layers[0]
+        )
+        is OwnLayer
+    )
 
 
 def test_can_be_turned_off() -> None:

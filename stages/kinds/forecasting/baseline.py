@@ -14,7 +14,9 @@ from stages.sections import Count, Positive, Section
 SEASONAL = ("seasonal_naive", "seasonal_drift", "naive2")
 
 
-Method = Literal["last_value", "drift", "seasonal_naive", "seasonal_drift", "ridge", "naive2", "theta"]
+Method = Literal[
+    "last_value", "drift", "seasonal_naive", "seasonal_drift", "ridge", "naive2", "theta"
+]
 
 
 class Parameters(Section):
@@ -27,12 +29,23 @@ class Parameters(Section):
 
     season: Count = 1
     methods: Annotated[list[Method], Field(min_length=1)] | None = None
-    alphas: Annotated[list[Positive], Field(min_length=1)] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
+    alphas: Annotated[list[Positive], Field(min_length=1)] = [
+        0.001,
+        0.01,
+        0.1,
+        1.0,
+        10.0,
+        100.0,
+        1000.0,
+        10000.0,
+    ]
 
     @model_validator(mode="after")
     def _season(self) -> "Parameters":
         if self.season == 1 and set(SEASONAL) & set(self.all_methods):
-            raise ValueError(f"a `season` above 1 for {', '.join(sorted(set(SEASONAL) & set(self.all_methods)))}")
+            raise ValueError(
+                f"a `season` above 1 for {', '.join(sorted(set(SEASONAL) & set(self.all_methods)))}"
+            )
         return self
 
     @property
@@ -42,27 +55,37 @@ class Parameters(Section):
         return ["last_value", "drift", *(["seasonal_naive"] if self.season > 1 else []), "ridge"]
 
 
-def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: Parameters) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def baseline(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: Parameters
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Scores each method on the test windows.
 
     Returns:
-        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists `by_horizon`, and `owa` where Naive2 is among
-        them; and the array `mase_scale` (series, targets), in raw units.
+        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists
+        `by_horizon`, and `owa` where Naive2 is among them; and the array `mase_scale` (series,
+        targets), in raw units.
     """
     scaler = scaling.of(arrays, about)
     test = windows.of_split(arrays, about, "test")
     indices = np.arange(len(test))
     origins, series = test.locate(indices)
     starts = np.asarray(arrays["starts"])[:-1][series]
-    needed = parameters.season + ("seasonal_drift" in parameters.all_methods) if parameters.season > 1 else 1
+    needed = (
+        parameters.season + ("seasonal_drift" in parameters.all_methods)
+        if parameters.season > 1
+        else 1
+    )
     if (origins - starts).min() < needed:
         raise InputError(
-            f"baseline.season: expected at least {needed} rows before every test window, received {int((origins - starts).min())}: "
+            f"baseline.season: expected at least {needed} rows before every test window, received "
+            f"{int((origins - starts).min())}: "
             "shorten the season or leave its methods out"
         )
     raw = _raw(arrays, about, scaler)
     first_test = arrays["spans"][2, :, 0]
-    scale = metrics.seasonal_scale(raw, arrays["observed"], np.asarray(arrays["starts"])[:-1], first_test, parameters.season)
+    scale = metrics.seasonal_scale(
+        raw, arrays["observed"], np.asarray(arrays["starts"])[:-1], first_test, parameters.season
+    )
     batch = test.future(indices)
     actual = scaler.inverse(batch["targets"], series, about["targets"])
     mask = batch["mask"]
@@ -79,11 +102,15 @@ def baseline(arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: P
     return results, {"mase_scale": scale}
 
 
-def _raw(arrays: dict[str, np.ndarray], about: dict[str, Any], scaler: scaling.Scaler) -> np.ndarray:
+def _raw(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], scaler: scaling.Scaler
+) -> np.ndarray:
     """Returns the targets of all rows in raw units, (rows, targets) float64."""
     starts = np.asarray(arrays["starts"])
     series = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return scaler.inverse(np.asarray(arrays["values"])[:, None, about["targets"]], series, about["targets"])[:, 0]
+    return scaler.inverse(
+        np.asarray(arrays["values"])[:, None, about["targets"]], series, about["targets"]
+    )[:, 0]
 
 
 def _forecasts(
@@ -103,12 +130,21 @@ def _forecasts(
             yield method, baselines.VECTORISED[method](test, origins, starts, parameters.season)
         elif method == "ridge":
             validation = windows.of_split(arrays, about, "validation")
-            ridge = baselines.fit_ridge(windows.of_split(arrays, about, "train"), validation, tuple(parameters.alphas))
-            yield method, np.concatenate([ridge.forecast(test, some) for some in baselines.chunks(len(test))])
+            ridge = baselines.fit_ridge(
+                windows.of_split(arrays, about, "train"), validation, tuple(parameters.alphas)
+            )
+            yield (
+                method,
+                np.concatenate(
+                    [ridge.forecast(test, some) for some in baselines.chunks(len(test))]
+                ),
+            )
         else:
             out = np.empty((len(indices), test.horizon, len(test.targets)))
             for index in tqdm(range(len(indices)), desc=method, disable=None):
                 for target in range(len(test.targets)):
                     history = raw[starts[index] : origins[index], target]
-                    out[index, :, target] = baselines.LOCAL[method](history, test.horizon, parameters.season)
+                    out[index, :, target] = baselines.LOCAL[method](
+                        history, test.horizon, parameters.season
+                    )
             yield method, scaler.forward(out, series, about["targets"])

@@ -1,4 +1,5 @@
-"""The network's scores on the test windows beside the floors, and intervals fitted on validation."""
+"""The network's scores on the test windows beside the floors, and intervals fitted on
+validation."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -19,7 +20,8 @@ CURVE = Curve("horizon", "mae", "steps ahead", "MAE", "error on the test split, 
 
 
 class Parameters(Section):
-    """score: what skill, the best baseline and the summary go by. All scores are errors: lower is better."""
+    """score: what skill, the best baseline and the summary go by. All scores are errors: lower is
+    better."""
 
     score: Literal["mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae", "owa"] = "mae"
 
@@ -39,8 +41,9 @@ def evaluate(
         floors, floor_arrays: what the baseline stage wrote.
 
     Returns:
-        The scores `{model, baseline, best_baseline, skill}`; the errors of all methods by step (`method`, `horizon`, `mae`, ...); and the
-        array `half_widths` (levels, horizon, targets) of the intervals, in the scaler's units.
+        The scores `{model, baseline, best_baseline, skill}`; the errors of all methods by step
+        (`method`, `horizon`, `mae`, ...); and the array `half_widths` (levels, horizon, targets) of
+        the intervals, in the scaler's units.
     """
     scaler = scaling.of(arrays, about)
     residuals, masks = _residuals(arrays, about, predict, "validation")
@@ -52,7 +55,9 @@ def evaluate(
     _, series = test.locate(indices)
     batch = test.future(indices)
     mask, targets = batch["mask"], about["targets"]
-    actual, restored = (scaler.inverse(values, series, targets) for values in (batch["targets"], forecast))
+    actual, restored = (
+        scaler.inverse(values, series, targets) for values in (batch["targets"], forecast)
+    )
     scale = floor_arrays["mase_scale"][series]
     model: dict[str, Any] = {
         **metrics.scores(actual, restored, mask, scale),
@@ -66,12 +71,23 @@ def evaluate(
     methods = {"model": metrics.scores(actual, restored, mask, scale, by_horizon=True)}
     methods |= {name: entry["by_horizon"] for name, entry in floors.items()}
     steps = np.arange(1, test.horizon + 1)
-    curves = pd.concat([pd.DataFrame({"method": name, "horizon": steps, **curve}) for name, curve in methods.items()], ignore_index=True)
+    curves = pd.concat(
+        [
+            pd.DataFrame({"method": name, "horizon": steps, **curve})
+            for name, curve in methods.items()
+        ],
+        ignore_index=True,
+    )
 
-    baseline = {name: {key: value for key, value in entry.items() if key != "by_horizon"} for name, entry in floors.items()}
+    baseline = {
+        name: {key: value for key, value in entry.items() if key != "by_horizon"}
+        for name, entry in floors.items()
+    }
     if "naive2" in baseline:
         model["owa"] = metrics.owa(model, baseline["naive2"])
-    of_baselines = {name: metrics.number(entry[parameters.score]) for name, entry in baseline.items()}
+    of_baselines = {
+        name: metrics.number(entry[parameters.score]) for name, entry in baseline.items()
+    }
     best = min(of_baselines, key=lambda name: np.nan_to_num(of_baselines[name], nan=np.inf))
     scores = {
         "model": model,
@@ -83,7 +99,10 @@ def evaluate(
 
 
 def _residuals(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], predict: Callable[[Windows], np.ndarray], split: str
+    arrays: dict[str, np.ndarray],
+    about: dict[str, Any],
+    predict: Callable[[Windows], np.ndarray],
+    split: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     windows = batches(arrays, about, split)
     batch = windows.future(np.arange(len(windows)))

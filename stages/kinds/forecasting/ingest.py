@@ -25,7 +25,9 @@ def _frequency(name: str) -> str:
     try:
         grid.parse(name)
     except ValueError:
-        raise ValueError("a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number") from None
+        raise ValueError(
+            "a frequency as pandas writes it (h, D, B, W-SAT, MS, 15min), MS-15 or a whole number"
+        ) from None
     return name
 
 
@@ -45,19 +47,25 @@ def _zone(name: str) -> str:
 
 
 class Parameters(NumberFormat):
-    """How the raw table is laid out, and what becomes of its flaws. How the file is written: `stages.formats`.
+    """How the raw table is laid out, and what becomes of its flaws. How the file is written:
+    `stages.formats`.
 
     parts: the files of the folder, in the order of their times.
-    layout: `table`: a row a time (and series). `columns`: each target column is a series of its own. `rows`: each row is one.
+    layout: `table`: a row a time (and series). `columns`: each target column is a series of its
+        own. `rows`: each row is one.
     time: the column of times or whole numbers; null: rows are steps.
-    time_format: as `datetime.strptime` takes it; null: found out, where there is only one way to read the times.
+    time_format: as `datetime.strptime` takes it; null: found out, where there is only one way to
+        read the times.
     zone: the time zone of the data, such as Europe/Berlin, where the times do not name it.
     series: the column that names the series; null: there is one.
-    targets: the columns to forecast; for `columns` the series; for `rows` one name for the values. `all`: each column that is neither
-        `time` nor `series`; any other text: a regular expression that their names match.
+    targets: the columns to forecast; for `columns` the series; for `rows` one name for the values.
+        `all`: each column that is neither `time` nor `series`; any other text: a regular expression
+        that their names match.
     inputs: the columns to forecast from; null: the targets.
-    values: for `rows`, a regular expression that the names of the value columns match; null: all but `series`.
-    frequency: the step between times, as `stages.arrays.grid` says; null: found out. 1: times are whole numbers.
+    values: for `rows`, a regular expression that the names of the value columns match; null: all
+        but `series`.
+    frequency: the step between times, as `stages.arrays.grid` says; null: found out. 1: times are
+        whole numbers.
     """
 
     parts: Annotated[list[InnerPath], Field(min_length=1)] | None = None
@@ -77,11 +85,19 @@ class Parameters(NumberFormat):
     @model_validator(mode="after")
     def _layout(self) -> "Parameters":
         if self.layout == "rows" and (
-            self.series is None or isinstance(self.targets, str) or len(self.targets) != 1 or self.time is not None
+            self.series is None
+            or isinstance(self.targets, str)
+            or len(self.targets) != 1
+            or self.time is not None
         ):
-            raise ValueError("for layout rows a column `series`, a list of one name in `targets` and no `time`")
+            raise ValueError(
+                "for layout rows a column `series`, a list of one name in `targets` and no `time`"
+            )
         if self.layout == "columns" and (self.series is not None or self.inputs is not None):
-            raise ValueError("for layout columns neither `series` nor `inputs`: each column of `targets` is a series")
+            raise ValueError(
+                "for layout columns neither `series` nor `inputs`: each column of `targets` is a "
+                "series"
+            )
         for pattern in (self.values, self.targets if isinstance(self.targets, str) else None):
             try:
                 re.compile(pattern or "")
@@ -92,17 +108,23 @@ class Parameters(NumberFormat):
         return self
 
     def _check_names(self) -> None:
-        if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(self.columns):
-            raise ValueError("different names in `targets` and `inputs`, none of them series, time or split")
+        if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(
+            self.columns
+        ):
+            raise ValueError(
+                "different names in `targets` and `inputs`, none of them series, time or split"
+            )
 
     def naming(self, names: Sequence[str]) -> "Parameters":
-        """Returns these parameters with the names of the targets among the columns `names`, where a pattern stood for them."""
+        """Returns these parameters with the names of the targets among the columns `names`, where a
+        pattern stood for them."""
         if isinstance(self.targets, list):
             return self
         targets = [name for name in names if self.is_target(name)]
         if not targets:
             raise InputError(
-                f"ingest.targets: expected columns that match {self.targets!r}, found none among {', '.join(map(repr, names))}"
+                f"ingest.targets: expected columns that match {self.targets!r}, found none among "
+                f"{', '.join(map(repr, names))}"
             )
         found = self.model_copy(update={"targets": targets})
         try:
@@ -114,11 +136,14 @@ class Parameters(NumberFormat):
     def is_target(self, name: str) -> bool:
         if isinstance(self.targets, list):
             return name in self.targets
-        return name not in (self.time, self.series) and (self.targets == "all" or re.fullmatch(self.targets, name) is not None)
+        return name not in (self.time, self.series) and (
+            self.targets == "all" or re.fullmatch(self.targets, name) is not None
+        )
 
     @property
     def columns(self) -> list[str]:
-        """The value columns of the tidy table: targets first, then the inputs that are no targets."""
+        """The value columns of the tidy table: targets first, then the inputs that are no
+        targets."""
         return list(dict.fromkeys([*self.target_columns, *self.input_columns]))
 
     @property
@@ -132,7 +157,8 @@ class Parameters(NumberFormat):
 
 @dataclass(frozen=True)
 class Read:
-    """A long table with `series`, `time` and the value columns, how its times were read, and what was found out."""
+    """A long table with `series`, `time` and the value columns, how its times were read, and what
+    was found out."""
 
     table: pd.DataFrame
     times: times.Times
@@ -140,10 +166,15 @@ class Read:
 
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
-    """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs too."""
+    """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs
+    too."""
     if parameters.layout == "rows":
         pattern = re.compile(parameters.values or ".*")
-        return Wanted([str(parameters.series)], lambda name: pattern.fullmatch(name) is not None, lambda name: name != parameters.series)
+        return Wanted(
+            [str(parameters.series)],
+            lambda name: pattern.fullmatch(name) is not None,
+            lambda name: name != parameters.series,
+        )
     others = [name for name in (parameters.time, parameters.series) if name is not None]
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
@@ -152,14 +183,25 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     return Wanted([*others, *listed], matches, lambda name: name not in others)
 
 
-def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
+def ingest(
+    parts: Sequence[pd.DataFrame], parameters: Parameters
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Returns the tidy table of `stages.arrays.series.tidy` and what `about.json` says of it."""
     parameters = parameters.naming(list(parts[0].columns))
     read = _long(parts, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
     if isinstance(split, ByDate):
-        split = split.on_clock(lambda time: times.on_clock(time, read.times.zone, read.times.in_utc))
-    table, counts = series.tidy(read.table, parameters.columns, parameters.frequency, parameters.duplicates, parameters.gaps, split)
+        split = split.on_clock(
+            lambda time: times.on_clock(time, read.times.zone, read.times.in_utc)
+        )
+    table, counts = series.tidy(
+        read.table,
+        parameters.columns,
+        parameters.frequency,
+        parameters.duplicates,
+        parameters.gaps,
+        split,
+    )
     reading = {**read.times.reading, **read.reading}
     if found := _sentinels(read.table, parameters.columns):
         reading["possible_missing_values"] = found
@@ -175,54 +217,108 @@ def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.Da
     }
 
 
-def newer(parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[str, Any]) -> pd.DataFrame:
+def newer(
+    parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[str, Any]
+) -> pd.DataFrame:
     """Returns the inputs of rows that came after training as a long table.
 
-    Times are read as they were in training: a few rows may be read in several ways, of which all rows left one.
+    Times are read as they were in training: a few rows may be read in several ways, of which all
+    rows left one.
     """
-    read = _long(parts, parameters, parameters.input_columns, ingested["reading"].get("time_format"), ingested)
-    dates, known = pd.api.types.is_datetime64_any_dtype(read.table["time"]), not ingested["frequency"].isdecimal()
+    read = _long(
+        parts,
+        parameters,
+        parameters.input_columns,
+        ingested["reading"].get("time_format"),
+        ingested,
+    )
+    dates, known = (
+        pd.api.types.is_datetime64_any_dtype(read.table["time"]),
+        not ingested["frequency"].isdecimal(),
+    )
     if dates != known:
         expected, received = ("dates", "whole numbers") if known else ("whole numbers", "dates")
-        raise InputError(f"column {parameters.time!r}: expected {expected}, as in training, received {received}")
+        raise InputError(
+            f"column {parameters.time!r}: expected {expected}, as in training, received {received}"
+        )
     _sentinels(read.table, parameters.input_columns)
     return read.table
 
 
 def _sentinels(table: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, int]]:
-    """Warns of the values of each column that look as if they stood for missing ones, and returns them."""
-    found = {column: values for column in columns if (values := sentinels(table[column].to_numpy()))}
+    """Warns of the values of each column that look as if they stood for missing ones, and returns
+    them."""
+    found = {
+        column: values for column in columns if (values := sentinels(table[column].to_numpy()))
+    }
     for column, values in found.items():
         shown = ", ".join(f"{value} ({count} times)" for value, count in values.items())
-        log.warning("column %r: %s: far from all other values; if missing ones are written so, name them in ingest.missing", column, shown)
+        log.warning(
+            "column %r: %s: far from all other values; if missing ones are written so, name them "
+            "in ingest.missing",
+            column,
+            shown,
+        )
     return found
 
 
 def _long(
-    parts: Sequence[pd.DataFrame], parameters: Parameters, columns: list[str], time_format: str | None, ingested: dict[str, Any] | None
+    parts: Sequence[pd.DataFrame],
+    parameters: Parameters,
+    columns: list[str],
+    time_format: str | None,
+    ingested: dict[str, Any] | None,
 ) -> Read:
     if not any(len(part) for part in parts):
         raise InputError("expected at least one row of data below the header, received none")
     reading = dict(parts[0].attrs.get("reading", {}))
     if parameters.layout == "rows":
-        table = series.stack_rows(parts, str(parameters.series), parameters.target_columns[0], parameters, reading)
+        table = series.stack_rows(
+            parts, str(parameters.series), parameters.target_columns[0], parameters, reading
+        )
         if not len(table):
-            raise InputError(f"expected value columns with numbers, found none that match {parameters.values!r}")
+            raise InputError(
+                f"expected value columns with numbers, found none that match {parameters.values!r}"
+            )
         return Read(table, times.Times(table["time"]), reading)
     table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    absent = [name for name in (parameters.targets if parameters.layout == "columns" else columns) if name not in table]
+    absent = [
+        name
+        for name in (parameters.targets if parameters.layout == "columns" else columns)
+        if name not in table
+    ]
     if absent:
-        raise InputError(f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}")
+        raise InputError(
+            f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}"
+        )
     names = None if parameters.series is None else series.names_of(table[parameters.series])
     if parameters.time is None:
-        steps = pd.Series(range(len(table))) if names is None else table.groupby(names.to_numpy(), sort=False).cumcount()
+        steps = (
+            pd.Series(range(len(table)))
+            if names is None
+            else table.groupby(names.to_numpy(), sort=False).cumcount()
+        )
         read = times.Times(steps.astype("int64"))
     else:
-        known = ingested or {"zone": parameters.zone, "in_utc": None, "frequency": parameters.frequency or ""}
-        read = times.read_times(table[parameters.time], time_format, known["zone"], known["frequency"].isdecimal(), known["in_utc"])
+        known = ingested or {
+            "zone": parameters.zone,
+            "in_utc": None,
+            "frequency": parameters.frequency or "",
+        }
+        read = times.read_times(
+            table[parameters.time],
+            time_format,
+            known["zone"],
+            known["frequency"].isdecimal(),
+            known["in_utc"],
+        )
     if parameters.layout == "columns":
-        table = series.stack_columns(table, read.values, list(parameters.targets), "value", parameters, reading)
+        table = series.stack_columns(
+            table, read.values, list(parameters.targets), "value", parameters, reading
+        )
     else:
         values = pd.DataFrame(to_numbers(table[columns], parameters, reading), columns=columns)
-        table = values.assign(series="all" if names is None else names.to_numpy(), time=read.values.to_numpy())
+        table = values.assign(
+            series="all" if names is None else names.to_numpy(), time=read.values.to_numpy()
+        )
     return Read(table, read, reading)

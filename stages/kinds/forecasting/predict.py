@@ -39,17 +39,25 @@ class Last:
         return len(self.inputs["window"])
 
     def cut(self, indices: np.ndarray) -> dict[str, Any]:
-        return {"inputs": {name: array[indices] for name, array in self.inputs.items()}, "mask": np.zeros(len(indices), np.float32)}
+        return {
+            "inputs": {name: array[indices] for name, array in self.inputs.items()},
+            "mask": np.zeros(len(indices), np.float32),
+        }
 
 
 def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.DataFrame:
-    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's table that come before them.
+    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's
+    table that come before them.
 
-    Rows of the table that are later than a series' newer rows are left out, as if they were not known yet. Without a column of times the
-    newer rows are the steps after the table's last one.
+    Rows of the table that are later than a series' newer rows are left out, as if they were not
+    known yet. Without a column of times the newer rows are the steps after the table's last one.
     """
     about, layout = known.about, known.layout
-    layout = layout.naming(about["series"] if layout.layout == "columns" else [about["columns"][target] for target in about["targets"]])
+    layout = layout.naming(
+        about["series"]
+        if layout.layout == "columns"
+        else [about["columns"][target] for target in about["targets"]]
+    )
     columns = layout.input_columns
     newer = ingest.newer(parts, layout, known.ingested)
     names = newer["series"].unique()
@@ -57,18 +65,29 @@ def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.Dat
     unknown = [name for name in names if name not in trained]
     if unknown:
         raise InputError(
-            f"column series: expected one of the {len(about['series'])} series of training, such as {about['series'][0]!r}, "
+            f"column series: expected one of the {len(about['series'])} series of training, such "
+            f"as {about['series'][0]!r}, "
             f"received {unknown[0]!r}"
         )
-    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *(f"observed_{name}" for name in columns)]]
+    table = table.loc[
+        table["series"].isin(names),
+        ["series", "time", *columns, *(f"observed_{name}" for name in columns)],
+    ]
     table = table.astype({"series": "str"}).reset_index(drop=True)
     if layout.time is None:
         newer["time"] += newer["series"].map(table.groupby("series")["time"].max() + 1)
-    # What was filled in is no row that is known: gaps that newer rows close are filled with their help.
-    table[columns] = table[columns].where(table[[f"observed_{name}" for name in columns]].to_numpy())
+    # What was filled in is no row that is known: gaps that newer rows close are filled with their
+    # help.
+    table[columns] = table[columns].where(
+        table[[f"observed_{name}" for name in columns]].to_numpy()
+    )
     table = table[table["time"] <= table["series"].map(newer.groupby("series")["time"].max())]
-    both = pd.concat([table[["series", "time", *columns]], newer[["series", "time", *columns]]], ignore_index=True)
-    # Where both have a row, the newer one holds; rows of the newer file that are there twice are for `tidy`.
+    both = pd.concat(
+        [table[["series", "time", *columns]], newer[["series", "time", *columns]]],
+        ignore_index=True,
+    )
+    # Where both have a row, the newer one holds; rows of the newer file that are there twice are
+    # for `tidy`.
     old = pd.Series(np.arange(len(both)) < len(table))
     both = both[~(old & both.duplicated(["series", "time"], keep=False))]
     both = series.tidy(both, columns, about["frequency"], layout.duplicates, layout.gaps, None)[0]
@@ -78,30 +97,44 @@ def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.Dat
 
 
 def _tell_what_is_filled(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
-    """Warns of values that were filled in among those that the network sees; raises `InputError` where these are most of them."""
+    """Warns of values that were filled in among those that the network sees; raises `InputError`
+    where these are most of them."""
     for name, rows in table.groupby("series", sort=False, observed=True):
         seen = rows.iloc[-lookback:]
         filled = int((~seen[[f"observed_{column}" for column in columns]]).any(axis=1).sum())
         if 2 * filled > lookback:
             raise InputError(
-                f"series {name!r}: expected rows for most of the {lookback} steps before the forecast (the lookback), received "
-                f"{len(seen) - filled}, the others missing from {seen['time'].iloc[0]} on: give the rows between the task's table and these"
+                f"series {name!r}: expected rows for most of the {lookback} steps before the "
+                "forecast (the lookback), received "
+                f"{len(seen) - filled}, the others missing from {seen['time'].iloc[0]} on: give "
+                "the rows between the task's table and these"
             )
         if filled:
-            log.warning("series %r: %d of the %d rows that the network sees were filled in, as ingest.gaps says", name, filled, len(seen))
+            log.warning(
+                "series %r: %d of the %d rows that the network sees were filled in, as "
+                "ingest.gaps says",
+                name,
+                filled,
+                len(seen),
+            )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what can be asked of a trained model on the command line."""
-    parser.add_argument("--input", type=Path, help="newer rows, laid out as the task's raw file, to forecast from")
+    parser.add_argument(
+        "--input", type=Path, help="newer rows, laid out as the task's raw file, to forecast from"
+    )
     parser.add_argument("--output", type=Path, help="the CSV file to write the forecast to")
 
 
-def predict(known: Known, network: Any, parameters: Parameters, given: argparse.Namespace) -> Prediction:
+def predict(
+    known: Known, network: Any, parameters: Parameters, given: argparse.Namespace
+) -> Prediction:
     """Forecasts from the last known rows, or from those behind them that are given.
 
     Returns:
-        `forecast.csv`, the table of `forecast`; and the rows of a plot: `time`, `actual`, `mean` and the intervals.
+        `forecast.csv`, the table of `forecast`; and the rows of a plot: `time`, `actual`, `mean`
+        and the intervals.
     """
     from stages.networks import training
 
@@ -120,7 +153,9 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
     content = found.to_csv(index=False, float_format="%.7g", lineterminator="\n")
     if given.input is not None:
         return Prediction(asked=content)
-    table = table.assign(time=times.local(table["time"].to_numpy(), known.ingested["zone"], known.ingested["in_utc"]))
+    table = table.assign(
+        time=times.local(table["time"].to_numpy(), known.ingested["zone"], known.ingested["in_utc"])
+    )
     title, rows = plot(table, found, parameters.history)
     return Prediction({"forecast.csv": content}, rows, f"{title}, forecast")
 
@@ -130,12 +165,13 @@ def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray
 
     Args:
         table: `series`, `time` and the input columns.
-        known: the examples (scaler, columns, lookback, horizon) and the half widths of the intervals, (levels, horizon, targets).
+        known: the examples (scaler, columns, lookback, horizon) and the half widths of the
+            intervals, (levels, horizon, targets).
         run: the network: batches -> (series, horizon, targets), in the scaler's units.
 
     Returns:
-        A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`, `upper_80`, `lower_95`, `upper_95`, in raw
-        units.
+        A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`,
+        `upper_80`, `lower_95`, `upper_95`, in raw units.
     """
     about, zone = known.about, (known.ingested["zone"], known.ingested["in_utc"])
     lookback, horizon = about["lookback"], about["horizon"]
@@ -149,12 +185,18 @@ def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray
             continue
         if len(rows) < lookback:
             raise InputError(
-                f"series {name!r}: expected at least {lookback} rows (the lookback), received {len(rows)}: give more of its past"
+                f"series {name!r}: expected at least {lookback} rows (the lookback), received "
+                f"{len(rows)}: give more of its past"
             )
         rows = rows.iloc[-lookback:]
         future = step.following(rows["time"].iloc[-1], horizon)
         windows.append(rows[inputs].to_numpy(np.float64))
-        cycles.append(calendar.features(times.local(np.concatenate([rows["time"].to_numpy(), future]), *zone), about["calendar"]))
+        cycles.append(
+            calendar.features(
+                times.local(np.concatenate([rows["time"].to_numpy(), future]), *zone),
+                about["calendar"],
+            )
+        )
         ids.append(places[str(name)])
         names.append(name)
         futures.append(future)
@@ -178,11 +220,16 @@ def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray
 
 
 def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str, pd.DataFrame]:
-    """Returns a title and the rows of a plot of the first target of the first series: `time`, `actual`, `mean` and the intervals."""
+    """Returns a title and the rows of a plot of the first target of the first series: `time`,
+    `actual`, `mean` and the intervals."""
     name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
     known = table[table["series"] == name].tail(history)
-    coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(columns=["series", "target"])
+    coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(
+        columns=["series", "target"]
+    )
     if isinstance(coming["time"].dtype, pd.DatetimeTZDtype):
         coming = coming.assign(time=coming["time"].dt.tz_localize(None))
-    rows = pd.concat([pd.DataFrame({"time": known["time"], "actual": known[target]}), coming], ignore_index=True)
+    rows = pd.concat(
+        [pd.DataFrame({"time": known["time"], "actual": known[target]}), coming], ignore_index=True
+    )
     return target if name == "all" else f"{target} of {name}", rows

@@ -1,4 +1,5 @@
-"""The network's perplexity on every test token, beside the counted floors, and how often it had the token among its first guesses."""
+"""The network's perplexity on every test token, beside the counted floors, and how often it had the
+token among its first guesses."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,18 +13,27 @@ from stages.sections import Count, Section
 
 __all__ = ["CURVE", "Parameters", "evaluate"]
 
-CURVE = Curve("guesses", "share", "guesses", "share of tokens", "test tokens that are among the likeliest", logarithmic=False)
+CURVE = Curve(
+    "guesses",
+    "share",
+    "guesses",
+    "share of tokens",
+    "test tokens that are among the likeliest",
+    logarithmic=False,
+)
 GUESSES = 10
 
 
 class Parameters(Section):
     """score: what skill, the best baseline and the summary go by; lower is better for all.
 
-    streams, steps: the test text is read as so many streams side by side, so many tokens at a time, with the state carried. Only the
-        first tokens of each stream lack what came before them.
+    streams, steps: the test text is read as so many streams side by side, so many tokens at a time,
+        with the state carried. Only the first tokens of each stream lack what came before them.
     """
 
-    score: Literal["perplexity", "nats_per_token", "bits_per_character", "perplexity_per_word"] = "perplexity"
+    score: Literal["perplexity", "nats_per_token", "bits_per_character", "perplexity_per_word"] = (
+        "perplexity"
+    )
     streams: Count = 8
     steps: Count = 64
 
@@ -42,8 +52,8 @@ def evaluate(
         predict: the network: batches, and what is kept of its logits -> that, for all examples.
 
     Returns:
-        The scores `{model, baseline, best_baseline, skill}`; for each number of guesses the share of tokens that are among so many of the
-        likeliest; and no arrays.
+        The scores `{model, baseline, best_baseline, skill}`; for each number of guesses the share
+        of tokens that are among so many of the likeliest; and no arrays.
     """
     test = streams.of_split(arrays, about, "test", parameters.streams, parameters.steps)
     kept = predict(test, _nats_and_rank)
@@ -58,7 +68,9 @@ def evaluate(
         "best_baseline": best,
         "skill": 1 - model[parameters.score] / floors[best][parameters.score],
     }
-    curves = pd.DataFrame({"method": "model", "guesses": np.arange(1, GUESSES + 1), "share": shares})
+    curves = pd.DataFrame(
+        {"method": "model", "guesses": np.arange(1, GUESSES + 1), "share": shares}
+    )
     return scores, curves, {}
 
 

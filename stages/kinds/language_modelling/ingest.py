@@ -28,7 +28,9 @@ class ByFile(Section):
 
     @model_validator(mode="after")
     def _different(self) -> "ByFile":
-        if len({PurePosixPath(name) for name in (self.train, self.validation, self.test)}) < len(SPLITS):
+        if len({PurePosixPath(name) for name in (self.train, self.validation, self.test)}) < len(
+            SPLITS
+        ):
             raise ValueError("three different files")
         return self
 
@@ -36,13 +38,13 @@ class ByFile(Section):
 class Parameters(FileFormat):
     """Where the texts are. How the file is written: `stages.formats`.
 
-    file: a text file (each line is a text), a folder of text files, or a table (CSV, TSV, Parquet, JSON lines, or a JSON array of objects),
-        in `data/raw/`.
+    file: a text file (each line is a text), a folder of text files, or a table (CSV, TSV, Parquet,
+        JSON lines, or a JSON array of objects), in `data/raw/`.
     text: the column of the texts; null: plain text.
-    group: a column, or `file` for a folder: texts of one group are in one split; groups are split in an order that their names give.
-        null: texts are split in their order.
-    split: fractions or numbers of texts (with `group`: about so many); files of the folder; or `same`: all texts are in all splits,
-        for learning by heart.
+    group: a column, or `file` for a folder: texts of one group are in one split; groups are split
+        in an order that their names give. null: texts are split in their order.
+    split: fractions or numbers of texts (with `group`: about so many); files of the folder; or
+        `same`: all texts are in all splits, for learning by heart.
     """
 
     text: Name | None = None
@@ -52,7 +54,9 @@ class Parameters(FileFormat):
     @model_validator(mode="after")
     def _group(self) -> "Parameters":
         if self.group is not None and not isinstance(self.split, ByFraction | ByCount):
-            raise ValueError("`group` with fractions or numbers of texts only: this split has no use for it")
+            raise ValueError(
+                "`group` with fractions or numbers of texts only: this split has no use for it"
+            )
         if self.group not in (None, "file") and self.text is None:
             raise ValueError("`group: file`, or a column of the table whose texts `text` names")
         return self
@@ -60,33 +64,59 @@ class Parameters(FileFormat):
     @property
     def parts(self) -> list[str] | None:
         """The files of the folder; None: all."""
-        return [self.split.train, self.split.validation, self.split.test] if isinstance(self.split, ByFile) else None
+        return (
+            [self.split.train, self.split.validation, self.split.test]
+            if isinstance(self.split, ByFile)
+            else None
+        )
 
 
 def columns_to_read(parameters: Parameters) -> Wanted:
     """Returns the columns that are read of a table; none for plain text."""
     if parameters.text is None:
         return Wanted([])
-    return Wanted(list(dict.fromkeys([parameters.text, *([parameters.group] if parameters.group not in (None, "file") else [])])))
+    return Wanted(
+        list(
+            dict.fromkeys(
+                [
+                    parameters.text,
+                    *([parameters.group] if parameters.group not in (None, "file") else []),
+                ]
+            )
+        )
+    )
 
 
-def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Returns a table of `text` and `split`, split after split, and what `about.json` says of it."""
+def ingest(
+    parts: Sequence[pd.DataFrame], parameters: Parameters
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Returns a table of `text` and `split`, split after split, and what `about.json` says of
+    it."""
     name = parameters.text or "text"
-    table = pd.concat([_of_part(number, part, name, parameters) for number, part in enumerate(parts)], ignore_index=True)
+    table = pd.concat(
+        [_of_part(number, part, name, parameters) for number, part in enumerate(parts)],
+        ignore_index=True,
+    )
     filled = table["text"].str.strip() != ""
     if not filled.any():
-        raise InputError(f"expected text, received {f'an empty column {name!r}' if parameters.text else 'an empty file'}")
-    # Lines of white space alone hold nothing to learn from; in a stream they are kept, as the ends of paragraphs.
+        raise InputError(
+            "expected text, received "
+            f"{f'an empty column {name!r}' if parameters.text else 'an empty file'}"
+        )
+    # Lines of white space alone hold nothing to learn from; in a stream they are kept, as the ends
+    # of paragraphs.
     kept = table[filled] if parameters.text is not None or parameters.split == "same" else table
     splits = _splits(kept, parameters)
     order = np.argsort(splits, kind="stable")
     order = order[splits[order] < len(SPLITS)]
-    out = pd.DataFrame({"text": kept["text"].to_numpy(object)[order], "split": splits[order].astype(np.int8)})
+    out = pd.DataFrame(
+        {"text": kept["text"].to_numpy(object)[order], "split": splits[order].astype(np.int8)}
+    )
     counts = np.bincount(out["split"], minlength=len(SPLITS))
     if parameters.split != "same" and not counts.all():
         raise InputError(
-            f"ingest.split: expected at least one text in each split, received {dict(zip(SPLITS, counts.tolist(), strict=True))} "
+            "ingest.split: expected at least one text in each split, received "
+            f"{dict(zip(SPLITS, counts.tolist(), strict=True))} "
             f"of {len(kept)} texts: give more texts or another split"
         )
     return out, {
@@ -97,13 +127,17 @@ def ingest(parts: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.Da
 
 
 def _of_part(number: int, part: pd.DataFrame, name: str, parameters: Parameters) -> pd.DataFrame:
-    """Returns the texts of one file, with their `group` where texts are grouped, and the file's number. A missing text is empty."""
+    """Returns the texts of one file, with their `group` where texts are grouped, and the file's
+    number. A missing text is empty."""
     texts = part[name].astype(object)
     texts = texts.where(texts.notna(), "")
     file = part.attrs.get("file", "")
     wrong = np.flatnonzero(~texts.map(lambda value: isinstance(value, str)).to_numpy(bool))
     if len(wrong):
-        raise InputError(f"{_place(file, wrong)}: column {name!r}: expected text, received {reprlib.repr(texts.iloc[wrong[0]])}")
+        raise InputError(
+            f"{_place(file, wrong)}: column {name!r}: expected text, received "
+            f"{reprlib.repr(texts.iloc[wrong[0]])}"
+        )
     groups = _groups(part, texts, file, parameters) if parameters.group is not None else ""
     return pd.DataFrame({"text": texts, "group": groups, "part": number})
 
@@ -112,23 +146,32 @@ def _groups(part: pd.DataFrame, texts: pd.Series, file: str, parameters: Paramet
     """Returns the name of each text's group, as it is written."""
     if parameters.group == "file":
         if not file:
-            raise InputError("ingest.group: expected `file` for a folder only, received it for a file: name a column, or take null")
+            raise InputError(
+                "ingest.group: expected `file` for a folder only, received it for a file: name a "
+                "column, or take null"
+            )
         return file
     groups = part[parameters.group].astype(object)
     filled = (texts.str.strip() != "").to_numpy()
-    empty = np.flatnonzero(filled & (groups.isna() | (groups.astype(str).str.strip() == "")).to_numpy())
+    empty = np.flatnonzero(
+        filled & (groups.isna() | (groups.astype(str).str.strip() == "")).to_numpy()
+    )
     if len(empty):
         raise InputError(
-            f"{_place(file, empty)}: column {parameters.group!r}: expected the name of a group, received an empty one ({len(empty)} such "
+            f"{_place(file, empty)}: column {parameters.group!r}: expected the name of a group, "
+            f"received an empty one ({len(empty)} such "
             "rows): fill it in, or take out the row"
         )
     # Numbers with a fraction can be written in many ways, and truth values too.
-    named = groups.map(lambda value: isinstance(value, str | int | datetime.date) and not isinstance(value, bool)).to_numpy(bool)
+    named = groups.map(
+        lambda value: isinstance(value, str | int | datetime.date) and not isinstance(value, bool)
+    ).to_numpy(bool)
     wrong = np.flatnonzero(filled & ~named)
     if len(wrong):
         received = reprlib.repr(groups.iloc[wrong[0]])
         raise InputError(
-            f"{_place(file, wrong)}: column {parameters.group!r}: expected the name of a group, text or a whole number, received {received}"
+            f"{_place(file, wrong)}: column {parameters.group!r}: expected the name of a group, "
+            f"text or a whole number, received {received}"
         )
     return groups.astype(str)
 
@@ -146,7 +189,10 @@ def _splits(table: pd.DataFrame, parameters: Parameters) -> np.ndarray:
         return table["part"].to_numpy(np.int64)
     ends = _ends(split, len(table))
     if ends[-1] > len(table):
-        raise InputError(f"ingest.split: expected at most {len(table)} texts together, as there are, received {ends[-1]}")
+        raise InputError(
+            f"ingest.split: expected at most {len(table)} texts together, as there are, received "
+            f"{ends[-1]}"
+        )
     if parameters.group is None:
         return np.searchsorted(ends, np.arange(len(table)), side="right")
     # An order that is neither that of the names nor one that changes when a group is added.

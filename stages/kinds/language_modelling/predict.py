@@ -25,13 +25,16 @@ _BREAKS = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 class Parameters(Section):
-    """prompts: texts to continue. samples: texts drawn freely, from the end of a text on. tokens: how many are generated at most.
+    """prompts: texts to continue. samples: texts drawn freely, from the end of a text on. tokens:
+    how many are generated at most.
 
-    temperature: divides the logits; 0: always the likeliest token. top_k, top_p: only so many of the likeliest tokens, or only those whose
-        probabilities together reach so much.
-    beams: instead of drawing, the likeliest of so many continuations that are held at a time. longest: tokens of a prompt, where the
-        network carries its state; else no more than the longest training text is ever seen of it.
-    stop_at_end: whether a continuation ends with its text; null: yes, but not with the line where the lines of plain text are a stream.
+    temperature: divides the logits; 0: always the likeliest token. top_k, top_p: only so many of
+        the likeliest tokens, or only those whose probabilities together reach so much.
+    beams: instead of drawing, the likeliest of so many continuations that are held at a time.
+        longest: tokens of a prompt, where the network carries its state; else no more than the
+        longest training text is ever seen of it.
+    stop_at_end: whether a continuation ends with its text; null: yes, but not with the line where
+        the lines of plain text are a stream.
     """
 
     prompts: list[Annotated[str, Field(min_length=1)]] = []
@@ -48,17 +51,33 @@ class Parameters(Section):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what can be asked of a trained model on the command line."""
-    parser.add_argument("--prompt", action="append", help="a text to continue; several times for several texts, or for several draws")
-    parser.add_argument("--next", type=int, metavar="N", help="only show the N likeliest next tokens of the prompts")
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        help="a text to continue; several times for several texts, or for several draws",
+    )
+    parser.add_argument(
+        "--next", type=int, metavar="N", help="only show the N likeliest next tokens of the prompts"
+    )
     parser.add_argument("--tokens", type=int, help="how many tokens to generate at most")
     parser.add_argument("--samples", type=int, help="how many texts to draw freely")
     parser.add_argument("--temperature", type=float, help="0: always the likeliest token")
     parser.add_argument("--top-k", type=int, help="draw from so many of the likeliest tokens")
-    parser.add_argument("--top-p", type=float, help="draw from the likeliest tokens whose probabilities together reach this")
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        help="draw from the likeliest tokens whose probabilities together reach this",
+    )
     parser.add_argument("--beams", type=int, help="search with so many beams instead of drawing")
     parser.add_argument("--seed", type=int, help="another number draws other texts")
-    parser.add_argument("--stop-at-end", action=argparse.BooleanOptionalAction, help="whether a continuation ends with its text")
-    parser.add_argument("--output", type=Path, help="a file for JSON lines; without it, text on the standard output")
+    parser.add_argument(
+        "--stop-at-end",
+        action=argparse.BooleanOptionalAction,
+        help="whether a continuation ends with its text",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="a file for JSON lines; without it, text on the standard output"
+    )
 
 
 @dataclass
@@ -74,23 +93,32 @@ class Continuation:
         return json.dumps(vars(self), ensure_ascii=False)
 
 
-def predict(known: Known, network: Any, parameters: Parameters, given: argparse.Namespace) -> Prediction:
+def predict(
+    known: Known, network: Any, parameters: Parameters, given: argparse.Namespace
+) -> Prediction:
     """Continues the prompts and draws samples.
 
     Returns:
-        `samples.jsonl`, a text a line with its tokens and their probabilities; `samples.md`, the same to read; and the likeliest next
-        tokens of every prompt, `prompt`, `token`, `probability`.
+        `samples.jsonl`, a text a line with its tokens and their probabilities; `samples.md`, the
+        same to read; and the likeliest next tokens of every prompt, `prompt`, `token`,
+        `probability`.
     """
     tokenizer = tokens.of(known.text("tokenizer.json"))
     if given.next is not None and given.next < 1:
         raise InputError(f"--next: expected a number of tokens, at least 1, received {given.next}")
     asked = any(value is not None for name, value in vars(given).items() if name != "task")
-    settings = {name: getattr(given, name) for name in Parameters.model_fields if getattr(given, name, None) is not None}
+    settings = {
+        name: getattr(given, name)
+        for name in Parameters.model_fields
+        if getattr(given, name, None) is not None
+    }
     chosen = parameters.model_dump() | settings
     if given.prompt is not None or given.samples:
         chosen |= {"prompts": given.prompt or [], "samples": given.samples or 0}
     parameters = known.checked(chosen, Parameters)
-    generator = Generator(network, tokenizer, known.about, parameters, lines=known.layout.text is None)
+    generator = Generator(
+        network, tokenizer, known.about, parameters, lines=known.layout.text is None
+    )
     rows, written = [], []
     turns: Counter[str] = Counter()
     for prompt in parameters.prompts or [""]:
@@ -98,7 +126,14 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
         if prompt not in turns:
             likeliest = generator.following(ids)
             order = np.argsort(-likeliest, kind="stable")[: given.next or SHOWN]
-            rows += [{"prompt": prompt, "token": tokenizer.token(int(one)), "probability": float(likeliest[one])} for one in order]
+            rows += [
+                {
+                    "prompt": prompt,
+                    "token": tokenizer.token(int(one)),
+                    "probability": float(likeliest[one]),
+                }
+                for one in order
+            ]
         if prompt and given.next is None:
             # A prompt that is given again is continued in draws of its own.
             written += generator.continued(prompt, ids, 1, turns[prompt])
@@ -108,7 +143,9 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
     table = pd.DataFrame(rows)
     title = f"after {rows[0]['prompt']!r}" if rows[0]["prompt"] else "at the start of a text"
     if given.next is not None:
-        said = "".join(f"{row['probability']:.4f} {str(row['token']).translate(_BREAKS)}\n" for row in rows)
+        said = "".join(
+            f"{row['probability']:.4f} {str(row['token']).translate(_BREAKS)}\n" for row in rows
+        )
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         said, lines = _page(written), "".join(entry.line() + "\n" for entry in written)
@@ -118,14 +155,27 @@ def predict(known: Known, network: Any, parameters: Parameters, given: argparse.
 
 
 def _page(written: list[Continuation]) -> str:
-    return "\n\n".join(f"**{entry.prompt}**{entry.text}" if entry.prompt else entry.text.strip() for entry in written) + "\n"
+    return (
+        "\n\n".join(
+            f"**{entry.prompt}**{entry.text}" if entry.prompt else entry.text.strip()
+            for entry in written
+        )
+        + "\n"
+    )
 
 
 class Generator:
-    """Generates token by token: a step of the network a token where its state is carried, else its window of the last tokens."""
+    """Generates token by token: a step of the network a token where its state is carried, else its
+    window of the last tokens."""
 
     def __init__(
-        self, network: Any, tokenizer: tokens.Tokenizer, about: dict[str, Any], parameters: Parameters, *, lines: bool = False
+        self,
+        network: Any,
+        tokenizer: tokens.Tokenizer,
+        about: dict[str, Any],
+        parameters: Parameters,
+        *,
+        lines: bool = False,
     ) -> None:
         """`lines`: whether the texts are the lines of plain text."""
         from stages.networks import training
@@ -134,10 +184,20 @@ class Generator:
         self.stream = about["examples"] == "stream"
         self.longest = parameters.longest if self.stream else about["lengths"]["train"][-1] - 1
         if tokenizer.size == len(tokens.SPECIAL) and not about["ends"]:
-            raise InputError("expected a vocabulary with tokens to write, received an empty one: lower tokenize_text.minimum_count")
-        self.stops = parameters.stop_at_end if parameters.stop_at_end is not None else not (lines and self.stream)
+            raise InputError(
+                "expected a vocabulary with tokens to write, received an empty one: lower "
+                "tokenize_text.minimum_count"
+            )
+        self.stops = (
+            parameters.stop_at_end
+            if parameters.stop_at_end is not None
+            else not (lines and self.stream)
+        )
         if not self.stops and not self.stream:
-            raise InputError("stop_at_end: expected true, as beginnings of texts know nothing of what follows a text's end; received false")
+            raise InputError(
+                "stop_at_end: expected true, as beginnings of texts know nothing of what follows "
+                "a text's end; received false"
+            )
         # Where no text has a line break in it, a line's end is the end of a text.
         one_line = about["unit"] == "characters" and tokens.UNKNOWN in tokenizer.encode(["\n"])[0]
         self.lines = lines or one_line
@@ -150,21 +210,31 @@ class Generator:
         if prompt and not len(ids) and len(texts) == 1:
             raise InputError(f"expected a prompt with at least one token, received {prompt!r}")
         if len(ids) and (ids == tokens.UNKNOWN).all():
-            raise InputError(f"prompt {prompt!r}: expected at least one token that training saw, received unknown ones only")
+            raise InputError(
+                f"prompt {prompt!r}: expected at least one token that training saw, received "
+                "unknown ones only"
+            )
         if not self.stream:
-            # A text knows nothing of those before it, and what is too long is cut off at its beginning, as in generation.
+            # A text knows nothing of those before it, and what is too long is cut off at its
+            # beginning, as in generation.
             return ids[len(ids) - lengths[-1] :][-self.longest :]
         if self.about["ends"]:
             ids = np.insert(ids, np.cumsum(lengths[:-1]), tokens.END)
         if len(ids) > self.longest:
-            raise InputError(f"prompt {prompt[:40]!r}...: expected at most {self.longest} tokens, received {len(ids)}: shorten it")
+            raise InputError(
+                f"prompt {prompt[:40]!r}...: expected at most {self.longest} tokens, received "
+                f"{len(ids)}: shorten it"
+            )
         return ids
 
     def _begin(self, ids: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Returns the logits after a prompt, (1, tokens), and the state, which holds all that a next step needs."""
+        """Returns the logits after a prompt, (1, tokens), and the state, which holds all that a
+        next step needs."""
         if self.stream:
             # Every text starts after the end of another one.
-            before = np.concatenate([[tokens.END], ids]) if self.about["ends"] or not len(ids) else ids
+            before = (
+                np.concatenate([[tokens.END], ids]) if self.about["ends"] or not len(ids) else ids
+            )
             return self._step(before[None].astype(np.int32), None)
         return self._window(ids[None])
 
@@ -192,17 +262,24 @@ class Generator:
         """Returns the probability of each token after a prompt, (tokens,)."""
         return language.probabilities(self._begin(ids)[0])[0]
 
-    def continued(self, prompt: str, ids: np.ndarray, count: int, turn: int = 0) -> list[Continuation]:
-        """Returns `count` continuations, in their own draws, others at each `turn`; or the likeliest one that a beam search finds."""
+    def continued(
+        self, prompt: str, ids: np.ndarray, count: int, turn: int = 0
+    ) -> list[Continuation]:
+        """Returns `count` continuations, in their own draws, others at each `turn`; or the
+        likeliest one that a beam search finds."""
         logits, state = self._begin(ids)
         if self.parameters.beams is not None:
             chosen, nats = self._searched(logits, state, self.parameters.beams)
             found = [(chosen, np.exp(nats))]
         else:
-            found = self._drawn(np.repeat(logits, count, 0), [np.repeat(part, count, 0) for part in state], turn)
+            found = self._drawn(
+                np.repeat(logits, count, 0), [np.repeat(part, count, 0) for part in state], turn
+            )
         return [self._written(prompt, ids, *of) for of in found]
 
-    def _drawn(self, logits: np.ndarray, state: Any, turn: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _drawn(
+        self, logits: np.ndarray, state: Any, turn: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         given = self.parameters
         rng = np.random.default_rng([given.seed, turn] if turn else given.seed)
         chosen, likely = [], []
@@ -210,9 +287,13 @@ class Generator:
         for _ in range(given.tokens):
             allowed = self._allowed(logits)
             odds = language.probabilities(allowed, given.temperature, given.top_k, given.top_p)
-            draws = (odds.cumsum(-1) > rng.random((len(odds), 1)) * odds.sum(-1, keepdims=True)).argmax(-1)
+            draws = (
+                odds.cumsum(-1) > rng.random((len(odds), 1)) * odds.sum(-1, keepdims=True)
+            ).argmax(-1)
             chosen.append(draws)
-            likely.append(np.take_along_axis(language.probabilities(logits), draws[:, None], -1)[:, 0])
+            likely.append(
+                np.take_along_axis(language.probabilities(logits), draws[:, None], -1)[:, 0]
+            )
             open_rows &= draws != tokens.END if self.stops else True
             if not open_rows.any():
                 break
@@ -224,26 +305,53 @@ class Generator:
         stop = ends[0] + 1 if len(ends) else len(chosen)
         return chosen[:stop], likely[:stop]
 
-    def _searched(self, logits: np.ndarray, state: Any, beams: int) -> tuple[np.ndarray, np.ndarray]:
-        return search(self._allowed, logits, state, self._next, beams, self.parameters.tokens, tokens.END if self.stops else None)
+    def _searched(
+        self, logits: np.ndarray, state: Any, beams: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return search(
+            self._allowed,
+            logits,
+            state,
+            self._next,
+            beams,
+            self.parameters.tokens,
+            tokens.END if self.stops else None,
+        )
 
-    def _written(self, prompt: str, ids: np.ndarray, chosen: np.ndarray, likely: np.ndarray) -> Continuation:
+    def _written(
+        self, prompt: str, ids: np.ndarray, chosen: np.ndarray, likely: np.ndarray
+    ) -> Continuation:
         kept = chosen[:-1] if self.stops and len(chosen) and chosen[-1] == tokens.END else chosen
         ended = np.split(kept, np.flatnonzero(kept == tokens.END))
         whole = "\n".join(self.tokenizer.decode(part[part != tokens.END]) for part in ended)
-        space = " " if prompt and self.about["unit"] == "words" and "\n" not in (prompt[-1], whole[:1]) else ""
+        space = (
+            " "
+            if prompt and self.about["unit"] == "words" and "\n" not in (prompt[-1], whole[:1])
+            else ""
+        )
         shown = [self.tokenizer.token(int(one)) for one in chosen]
         return Continuation(prompt, space + whole, shown, [float(f"{one:.5g}") for one in likely])
 
 
-def search(allowed: Any, logits: np.ndarray, state: Any, step: Any, beams: int, length: int, end: int | None) -> Any:
-    """Beam search: returns the ids of the likeliest continuation that was found, (tokens,), and the log p of each.
+def search(
+    allowed: Any,
+    logits: np.ndarray,
+    state: Any,
+    step: Any,
+    beams: int,
+    length: int,
+    end: int | None,
+) -> Any:
+    """Beam search: returns the ids of the likeliest continuation that was found, (tokens,), and the
+    log p of each.
 
     Args:
         allowed: logits (rows, tokens) -> the same with -inf where a token must not follow.
         logits, state: after the prompt, of one row.
-        step: (ids (rows,), state) -> logits (rows, tokens), state: a list of arrays whose first axis is the rows.
-        end: the id that ends a continuation; it competes with the others as it is, and is not continued. None: there is no such id.
+        step: (ids (rows,), state) -> logits (rows, tokens), state: a list of arrays whose first
+            axis is the rows.
+        end: the id that ends a continuation; it competes with the others as it is, and is not
+            continued. None: there is no such id.
     """
     paths, nats = np.zeros((1, 0), np.int64), np.zeros((1, 0))
     finished: list[tuple[float, np.ndarray, np.ndarray]] = []
@@ -255,7 +363,9 @@ def search(allowed: Any, logits: np.ndarray, state: Any, step: Any, beams: int, 
         paths = np.concatenate([paths[rows], chosen[:, None]], 1)
         nats = np.concatenate([nats[rows], likely[rows, chosen][:, None]], 1)
         over = chosen == end if end is not None else np.zeros(len(chosen), bool)
-        finished += [(float(nats[row].sum()), paths[row], nats[row]) for row in np.flatnonzero(over)]
+        finished += [
+            (float(nats[row].sum()), paths[row], nats[row]) for row in np.flatnonzero(over)
+        ]
         keep = np.flatnonzero(~over)
         best = max((entry[0] for entry in finished), default=-np.inf)
         # A continuation only gets less likely with every token.

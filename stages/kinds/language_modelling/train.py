@@ -18,12 +18,17 @@ class Parameters(Training):
     """Besides what all networks have:
 
     embedding: numbers of a token's embedding; null: as many as `units`.
-    steps: tokens between which gradients flow back; the state is carried further (truncated back-propagation through time).
-    carry: batches through which training carries the state before it starts from zero again, in each stream at another one; null: the whole
-        epoch. A network that never starts anew learns to rely on what has long passed, and answers a short prompt badly.
-    tied: whether the outputs' weights are the embedding's (Press and Wolf, "Using the output embedding", 2017).
-    embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the recurrent layers' outputs.
-    recurrent_dropout: part of a layer's own state that is dropped on its way to the next step, by one mask for `steps` steps.
+    steps: tokens between which gradients flow back; the state is carried further (truncated
+        back-propagation through time).
+    carry: batches through which training carries the state before it starts from zero again, in
+        each stream at another one; null: the whole epoch. A network that never starts anew learns
+        to rely on what has long passed, and answers a short prompt badly.
+    tied: whether the outputs' weights are the embedding's (Press and Wolf, "Using the output
+        embedding", 2017).
+    embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the
+        recurrent layers' outputs.
+    recurrent_dropout: part of a layer's own state that is dropped on its way to the next step, by
+        one mask for `steps` steps.
     variational: whether one dropout mask serves all steps of a sequence (Gal and Ghahramani, 2016).
     """
 
@@ -42,16 +47,27 @@ class Parameters(Training):
         return self
 
 
-def batches(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters) -> Any:
-    """Returns the batches of a split: as many streams side by side as `batch_size`, or beginnings of texts."""
-    return streams.of_split(arrays, about, split, parameters.batch_size, parameters.steps, parameters.carry if split == "train" else None)
+def batches(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters
+) -> Any:
+    """Returns the batches of a split: as many streams side by side as `batch_size`, or beginnings
+    of texts."""
+    return streams.of_split(
+        arrays,
+        about,
+        split,
+        parameters.batch_size,
+        parameters.steps,
+        parameters.carry if split == "train" else None,
+    )
 
 
 def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
     """Returns the elementwise loss: -log p of each target, from logits."""
     from stages.networks.backend import tf
 
-    # Compiled, and with its gradient written out, as there are half as many passes over (batch, steps, vocabulary) numbers then.
+    # Compiled, and with its gradient written out, as there are half as many passes over (batch,
+    # steps, vocabulary) numbers then.
     @tf.function(jit_compile=True, autograph=False)
     def forward(targets: Any, outputs: Any) -> tuple[Any, Any]:
         highest = tf.reduce_max(outputs, -1, keepdims=True)
@@ -61,7 +77,9 @@ def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
     @tf.function(jit_compile=True, autograph=False)
     def backward(targets: Any, outputs: Any, total: Any, upstream: Any) -> Any:
         found = tf.range(tf.shape(outputs)[-1], dtype=targets.dtype) == targets[..., None]
-        return (tf.exp(outputs - total[..., None]) - tf.cast(found, outputs.dtype)) * upstream[..., None]
+        return (tf.exp(outputs - total[..., None]) - tf.cast(found, outputs.dtype)) * upstream[
+            ..., None
+        ]
 
     def cross_entropy(targets: Any, outputs: Any) -> Any:
         @tf.custom_gradient
@@ -77,9 +95,10 @@ def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
 def build(about: dict[str, Any], parameters: Parameters, name: str = "language_model") -> Any:
     """Returns the Keras model, of plain Keras layers only.
 
-    For streams it takes `tokens` (batch, steps) and the states of its layers, `state_1_1`, ... (batch, units), and returns a dictionary of
-    `outputs`, the logits of the next token at each step (batch, steps, vocabulary), and the new states. For prefixes it takes `tokens`
-    padded on the left and returns the logits after the last one, (batch, vocabulary).
+    For streams it takes `tokens` (batch, steps) and the states of its layers, `state_1_1`, ...
+    (batch, units), and returns a dictionary of `outputs`, the logits of the next token at each step
+    (batch, steps, vocabulary), and the new states. For prefixes it takes `tokens` padded on the
+    left and returns the logits after the last one, (batch, vocabulary).
     """
     from keras import layers
 
@@ -92,7 +111,9 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "language_m
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
     kind = layers.ReversibleEmbedding if parameters.tied else layers.Embedding
     embedding = kind(about["vocabulary_size"], width, mask_zero=not stream, name="embedding")
-    hidden = layers.Dropout(parameters.embedding_dropout, noise_shape=shape, name="embedding_dropout")(embedding(inputs["tokens"]))
+    hidden = layers.Dropout(
+        parameters.embedding_dropout, noise_shape=shape, name="embedding_dropout"
+    )(embedding(inputs["tokens"]))
     states: dict[str, Any] = {}
     for number in range(1, parameters.layers + 1):
         layer = recurrent.layer(
@@ -102,15 +123,25 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "language_m
             recurrent_dropout=parameters.recurrent_dropout,
             fast=parameters.fast,
         )
-        names = [f"state_{number}_{part}" for part in range(1, len(layer.state_size) + 1)] if stream else []
+        names = (
+            [f"state_{number}_{part}" for part in range(1, len(layer.state_size) + 1)]
+            if stream
+            else []
+        )
         inputs |= {own: keras.Input((units,), name=own) for own in names}
         hidden, last = recurrent.run(layer, hidden, [inputs[own] for own in names] or None)
         states |= dict(zip(names, last, strict=False))
-        hidden = layers.Dropout(parameters.dropout, noise_shape=shape, name=f"dropout_{number}")(hidden)
+        hidden = layers.Dropout(parameters.dropout, noise_shape=shape, name=f"dropout_{number}")(
+            hidden
+        )
     if not stream:
         hidden = hidden[:, -1]
     if parameters.tied and width != units:
         hidden = layers.Dense(width, use_bias=False, name="projection")(hidden)
-    head = layers.Dense(about["vocabulary_size"], name="head") if not parameters.tied else partial(embedding, reverse=True)
+    head = (
+        layers.Dense(about["vocabulary_size"], name="head")
+        if not parameters.tied
+        else partial(embedding, reverse=True)
+    )
     logits = head(hidden)
     return keras.Model(inputs, {"outputs": logits, **states} if stream else logits, name=name)
