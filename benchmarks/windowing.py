@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from stages import scale_and_window
-from stages.arrays import windows
 from stages.files import examples
+from stages.series import windows
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32
 MIB = 1 << 20

@@ -17,10 +17,10 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.part(parameters.kind(task), "baseline")
+    part = kinds.module(parameters.kind(task), "baseline")
     section = parameters.section(task, "baseline", part.Parameters)
     score = parameters.section(
-        task, "evaluate", kinds.part(parameters.kind(task), "evaluate").Parameters
+        task, "evaluate", kinds.module(parameters.kind(task), "evaluate").Parameters
     ).score
     given = examples.read(Path("data/examples") / task)
     try:

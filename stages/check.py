@@ -113,7 +113,7 @@ def _faults_of_task(
             f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}"
         )
     models: dict[str, type[Section]] = {
-        stage: kinds.part(kind, stage).Parameters for stage in SHARED
+        stage: kinds.module(kind, stage).Parameters for stage in SHARED
     }
     models[preparing] = import_module(f"stages.{preparing}").Parameters
     faults += [

@@ -18,7 +18,7 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.part(parameters.kind(task), "evaluate")
+    part = kinds.module(parameters.kind(task), "evaluate")
     section = parameters.section(task, "evaluate", part.Parameters)
     given = examples.read(Path("data/examples") / task)
     floor_folder, model_folder = Path("data/baselines") / task, Path("data/models") / task

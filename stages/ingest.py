@@ -14,7 +14,7 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.part(parameters.kind(task), "ingest")
+    part = kinds.module(parameters.kind(task), "ingest")
     section = parameters.section(task, "ingest", part.Parameters)
     source = Path(section.file)
     try:

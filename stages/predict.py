@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     task = next((word for word in words if word in parameters.all_tasks()), next(iter(words), None))
     part = None
     if task is not None:
-        part = kinds.part(parameters.kind(task), "predict")
+        part = kinds.module(parameters.kind(task), "predict")
         part.arguments(parser)
     given = parser.parse_args(arguments)
     assert part is not None
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run(task: str, part: kinds.ModuleType, given: argparse.Namespace) -> None:
-    ingest = kinds.part(parameters.kind(task), "ingest")
+    ingest = kinds.module(parameters.kind(task), "ingest")
     section = parameters.section(task, "predict", part.Parameters)
     layout = parameters.section(task, "ingest", ingest.Parameters)
     if given.output is not None:

@@ -19,7 +19,7 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.part(parameters.kind(task), "train")
+    part = kinds.module(parameters.kind(task), "train")
     section = parameters.section(task, "train", part.Parameters)
     seed = parameters.seed()
     source = Path("data/examples") / task

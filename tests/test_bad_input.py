@@ -449,7 +449,7 @@ def test_the_scores_that_exist_are_shown_beside_those_that_do_not(folder: Path) 
     floors = json.loads(Path("data/baselines/x/scores.json").read_text())
     assert floors["last_value"]["mase"] is None
     part, arrays = (
-        kinds.part("forecasting", "evaluate"),
+        kinds.module("forecasting", "evaluate"),
         examples.read(Path("data/baselines/x")).arrays,
     )
     scores, _, _ = part.evaluate(

@@ -109,19 +109,19 @@ STALE = "run dvc repro and commit dvc.lock"
 PLANTED = {
     "undeclared import": (
         append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import, as a relative one": (
         append("stages/files/tables.py", "\nfrom ..arrays import metrics  # noqa\n"),
-        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "unused dep": (
         replace(
             "dvc.yaml",
             "- stages/summarize.py",
-            "- stages/summarize.py\n    - stages/arrays/metrics.py",
+            "- stages/summarize.py\n    - stages/series/metrics.py",
         ),
-        "dvc.yaml: summarize: stages/arrays/metrics.py is among its deps and not imported: remove "
+        "dvc.yaml: summarize: stages/series/metrics.py is among its deps and not imported: remove "
         "it",
     ),
     "undeclared parameter": (
@@ -149,8 +149,8 @@ PLANTED = {
         "params.yaml: scale_and_window: expected 'own' in this list, as its kind is forecasting",
     ),
     "stale code": (
-        append("stages/arrays/metrics.py", "\n# changed\n"),
-        f"evaluate@own is stale, {STALE}: stages/arrays/metrics.py changed",
+        append("stages/series/metrics.py", "\n# changed\n"),
+        f"evaluate@own is stale, {STALE}: stages/series/metrics.py changed",
     ),
     "stale parameter": (
         replace("params.yaml", "units: 2", "units: 3"),
@@ -174,7 +174,7 @@ PLANTED = {
                 "cmd: env X=1 python3 -B -um stages.ingest",
             ),
         ),
-        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import, in a list of commands": (
         all_of(
@@ -185,21 +185,21 @@ PLANTED = {
                 "cmd:\n      - ls\n      - python -X dev stages/ingest.py ${key}",
             ),
         ),
-        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import, in a stage of another name": (
         all_of(
             append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
             replace("dvc.yaml", "\n  ingest:\n", "\n  read:\n"),
         ),
-        "dvc.yaml: read: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: read: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared import by name": (
         append(
             "stages/files/tables.py",
-            "\nimport importlib\nimportlib.import_module('stages.arrays.metrics')\n",
+            "\nimport importlib\nimportlib.import_module('stages.series.metrics')\n",
         ),
-        "dvc.yaml: ingest: stages/arrays/metrics.py is imported and not among its deps: add it",
+        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
     ),
     "undeclared parameter, by another name": (
         append(
@@ -414,7 +414,7 @@ def test_the_hook_checks_what_is_committed(
     run(project, "git", "add", "-A")
     run(project, "git", "add", "-f", "data/models/own/about.json")
     said = commit(ok=False)
-    assert "stages/arrays/metrics.py is imported and not among its deps" in said
+    assert "stages/series/metrics.py is imported and not among its deps" in said
     assert "data/models/own/about.json is a cached output and in Git as well" in said
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from stages import scale_and_window
-from stages.arrays import baselines, windows
-from stages.arrays.generators import seasonal
 from stages.kinds.forecasting import evaluate, ingest, train
 from stages.networks import training
+from stages.series import baselines, windows
+from stages.series.generators import seasonal
 
 ROWS, TEST = 300, 60
 

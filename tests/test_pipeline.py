@@ -65,8 +65,8 @@ def test_new_raw_data_reruns_its_task_alone(project: Path, run: Run) -> None:
 
 def test_a_change_of_scores_or_pictures_retrains_nothing(project: Path, run: Run) -> None:
     for path in (
-        "stages/arrays/metrics.py",
-        "stages/arrays/intervals.py",
+        "stages/series/metrics.py",
+        "stages/series/intervals.py",
         "stages/files/pictures.py",
         "stages/evaluate.py",
     ):

@@ -31,7 +31,7 @@ def files_of(root: Path, stage: str, kind: str | None) -> set[str]:
     """Returns the files that `python -m stages.STAGE` imports for a task of `kind`, as paths from
     the root.
 
-    Imports inside functions count. `kinds.part(kind, "name")` is an import of that part of the
+    Imports inside functions count. `kinds.module(kind, "name")` is an import of that part of the
     kind; with a name that is no literal it is an import of all parts of all kinds. `kind` None
     stands for a stage that runs for no one kind.
     """

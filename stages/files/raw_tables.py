@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
-from stages.arrays.numbers import MISSING
 from stages.errors import InputError
 from stages.files import raw
 from stages.formats import FileFormat, NumberFormat, Wanted
+from stages.series.numbers import MISSING
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", *raw.JSON)
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t,;|"}

@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from tqdm import tqdm
 
-from stages.arrays import generators
 from stages.errors import InputError
 from stages.files.writing import sha256_of, whole, write_text
 from stages.sections import Count, InnerPath, Name, Section, written
+from stages.series import generators
 
 log = logging.getLogger("reprise")
 
@@ -151,7 +151,7 @@ class Packaged(Section):
 
 
 class Generated(Section):
-    """`rows` rows of a generator of `stages.arrays.generators`."""
+    """`rows` rows of a generator of `stages.series.generators`."""
 
     file: FileName
     generator: Literal["sum_of_two", "seasonal"]

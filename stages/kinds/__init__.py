@@ -33,8 +33,29 @@ from typing import Any
 
 from stages.errors import InputError
 
-# The table of kinds: the stage that turns the ingested table of a kind into examples.
-PREPARED_BY = {"forecasting": "scale_and_window", "language_modelling": "tokenize_text"}
+# The stages that turn an ingested table into examples; a kind has the module of one of them.
+PREPARING = ("scale_and_window", "tokenize_text")
+
+
+def names() -> list[str]:
+    """Returns the names of all kinds: a kind is a folder here."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py"))
+
+
+def preparing(kind: str) -> str:
+    """Returns the stage that prepares the examples of `kind`."""
+    folder = Path(__file__).parent / kind
+    return next(stage for stage in PREPARING if (folder / f"{stage}.py").is_file())
+
+
+def module(kind: str, stage: str) -> ModuleType:
+    """Returns the module of `kind` that serves `stage`. It is imported only now, so that a stage
+    pays for nothing else."""
+    if kind not in names():
+        raise InputError(
+            f"params.yaml: expected one of the kinds {', '.join(names())}, received {kind!r}"
+        )
+    return import_module(f"stages.kinds.{kind}.{stage}")
 
 
 @dataclass(frozen=True)
@@ -86,13 +107,3 @@ class Prediction:
     title: str = ""
     asked: str | None = None
     said: str = ""
-
-
-def part(kind: str, stage: str) -> ModuleType:
-    """Returns the module of `kind` that serves `stage`. It is imported only now, so a stage pays
-    for nothing else."""
-    if kind not in PREPARED_BY:
-        raise InputError(
-            f"params.yaml: expected one of the kinds {', '.join(PREPARED_BY)}, received {kind!r}"
-        )
-    return import_module(f"stages.kinds.{kind}.{stage}")

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from stages import kinds, scale_and_window, tokenize_text
-from stages.arrays.generators import seasonal
 from stages.files import examples, models
 from stages.files.examples import Examples
 from stages.kinds.forecasting import ingest
 from stages.networks import recurrent, training
 from stages.networks.backend import keras, tf
+from stages.series.generators import seasonal
 
 
 @dataclass
@@ -138,7 +138,7 @@ SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
 
 
 def prepared(sample: Sample, variant: dict[str, Any]) -> tuple[Any, Examples, Any]:
-    part, given = kinds.part(sample.kind, "train"), sample.examples()
+    part, given = kinds.module(sample.kind, "train"), sample.examples()
     return part, given, part.Parameters.model_validate({**SMALL, **variant})
 
 
@@ -182,7 +182,7 @@ def test_each_example_of_a_batch_is_answered_as_it_is_alone(
     """Sizes are small and random, and batches have all sizes up to 8, so that a batch is as large
     as each other axis at some time."""
     rng = np.random.default_rng(seed)
-    part, given = kinds.part(sample.kind, "train"), sample.examples(**sample.sizes(rng, variant))
+    part, given = kinds.module(sample.kind, "train"), sample.examples(**sample.sizes(rng, variant))
     section = part.Parameters.model_validate({**variant, "units": int(rng.integers(1, 6))})
     network = part.build(given.about, section)
     network.set_weights(

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from stages import kinds, scale_and_window
-from stages.arrays import baselines, windows
 from stages.errors import InputError
 from stages.files import raw_tables
 from stages.kinds.forecasting import baseline, ingest, predict
+from stages.series import baselines, windows
 
 THIRDS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 

@@ -15,13 +15,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import baseline, check, command, evaluate, ingest, predict, tokenize_text, train
-from stages.arrays import language, ngrams, streams
 from stages.files import examples
 from stages.kinds.language_modelling import ingest as ingest_kind
 from stages.kinds.language_modelling import predict as kind
 from stages.kinds.language_modelling import train as language_training
 from stages.networks import training
 from stages.networks.backend import keras, tf
+from stages.text import language, ngrams, streams
 from tests.conftest import committed
 
 WORDS = ["the", "cat", "sees", "a", "dog", "and", "runs", "home"]

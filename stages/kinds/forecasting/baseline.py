@@ -7,9 +7,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from stages.arrays import baselines, metrics, scaling, windows
 from stages.errors import InputError
 from stages.sections import Count, Positive, Section
+from stages.series import baselines, metrics, scaling, windows
 
 SEASONAL = ("seasonal_naive", "seasonal_drift", "naive2")
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stages.arrays import intervals, metrics, scaling
-from stages.arrays.windows import Windows
-from stages.arrays.windows import of_split as batches
 from stages.kinds import Curve
 from stages.sections import Section
+from stages.series import intervals, metrics, scaling
+from stages.series.windows import Windows
+from stages.series.windows import of_split as batches
 
 __all__ = ["CURVE", "Parameters", "evaluate"]
 

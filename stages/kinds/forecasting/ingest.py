@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.arrays import grid, series, times
-from stages.arrays.numbers import sentinels, to_numbers
-from stages.arrays.splits import ByDate, Split
 from stages.errors import InputError
 from stages.formats import NumberFormat, Wanted
 from stages.sections import InnerPath, Name
+from stages.series import grid, tidying, times
+from stages.series.numbers import sentinels, to_numbers
+from stages.series.splits import ByDate, Split
 
 log = logging.getLogger("reprise")
 
@@ -64,7 +64,7 @@ class Parameters(NumberFormat):
     inputs: the columns to forecast from; null: the targets.
     values: for `rows`, a regular expression that the names of the value columns match; null: all
         but `series`.
-    frequency: the step between times, as `stages.arrays.grid` says; null: found out. 1: times are
+    frequency: the step between times, as `stages.series.grid` says; null: found out. 1: times are
         whole numbers.
     """
 
@@ -186,7 +186,7 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
 def ingest(
     parts: Sequence[pd.DataFrame], parameters: Parameters
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Returns the tidy table of `stages.arrays.series.tidy` and what `about.json` says of it."""
+    """Returns the tidy table of `stages.series.tidying.tidy` and what `about.json` says of it."""
     parameters = parameters.naming(list(parts[0].columns))
     read = _long(parts, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
@@ -194,7 +194,7 @@ def ingest(
         split = split.on_clock(
             lambda time: times.on_clock(time, read.times.zone, read.times.in_utc)
         )
-    table, counts = series.tidy(
+    table, counts = tidying.tidy(
         read.table,
         parameters.columns,
         parameters.frequency,
@@ -273,7 +273,7 @@ def _long(
         raise InputError("expected at least one row of data below the header, received none")
     reading = dict(parts[0].attrs.get("reading", {}))
     if parameters.layout == "rows":
-        table = series.stack_rows(
+        table = tidying.stack_rows(
             parts, str(parameters.series), parameters.target_columns[0], parameters, reading
         )
         if not len(table):
@@ -291,7 +291,7 @@ def _long(
         raise InputError(
             f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}"
         )
-    names = None if parameters.series is None else series.names_of(table[parameters.series])
+    names = None if parameters.series is None else tidying.names_of(table[parameters.series])
     if parameters.time is None:
         steps = (
             pd.Series(range(len(table)))
@@ -313,7 +313,7 @@ def _long(
             known["in_utc"],
         )
     if parameters.layout == "columns":
-        table = series.stack_columns(
+        table = tidying.stack_columns(
             table, read.values, list(parameters.targets), "value", parameters, reading
         )
     else:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.arrays import calendar, grid, intervals, scaling, series, times
 from stages.errors import InputError
 from stages.kinds import Known, Prediction
 from stages.kinds.forecasting import ingest
 from stages.sections import Count, Section
+from stages.series import calendar, grid, intervals, scaling, tidying, times
 
 log = logging.getLogger("reprise")
 
@@ -90,7 +90,7 @@ def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.Dat
     # for `tidy`.
     old = pd.Series(np.arange(len(both)) < len(table))
     both = both[~(old & both.duplicated(["series", "time"], keep=False))]
-    both = series.tidy(both, columns, about["frequency"], layout.duplicates, layout.gaps, None)[0]
+    both = tidying.tidy(both, columns, about["frequency"], layout.duplicates, layout.gaps, None)[0]
     if layout.gaps != "zero":  # which says that there is nothing where there is no row
         _tell_what_is_filled(both, columns, about["lookback"])
     return both

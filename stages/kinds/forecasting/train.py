@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages.arrays import windows
 from stages.errors import InputError
 from stages.networks.parameters import Training
 from stages.sections import Count
+from stages.series import windows
 
 __all__ = ["Parameters", "batches", "build", "loss"]
 

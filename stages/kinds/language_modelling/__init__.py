@@ -1,0 +1,1 @@
+"""Language modelling: the next token, from all before it; and the texts that follow from it."""

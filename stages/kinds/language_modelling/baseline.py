@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from stages.arrays import language, ngrams, streams
 from stages.sections import Section
+from stages.text import language, ngrams, streams
 
 
 class Parameters(Section):

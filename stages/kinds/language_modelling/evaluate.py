@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stages.arrays import language, streams
 from stages.kinds import Curve
 from stages.sections import Count, Section
+from stages.text import language, streams
 
 __all__ = ["CURVE", "Parameters", "evaluate"]
 

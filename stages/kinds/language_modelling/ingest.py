@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from stages.arrays.splits import SPLITS, ByCount, ByFraction
 from stages.errors import InputError
 from stages.formats import FileFormat, Wanted
 from stages.sections import InnerPath, Name, Section
+from stages.splits import SPLITS, ByCount, ByFraction
 
 READS = "texts"
 

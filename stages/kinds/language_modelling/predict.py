@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.arrays import language, tokens
 from stages.errors import InputError
 from stages.kinds import Known, Prediction
 from stages.sections import Count, Section
+from stages.text import language, tokens
 
 DRAWN = "bars"
 SHOWN = 10

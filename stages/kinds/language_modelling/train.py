@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import model_validator
 
-from stages.arrays import streams
 from stages.networks.parameters import Training
 from stages.sections import Count, Rate
+from stages.text import streams
 
 __all__ = ["Parameters", "batches", "build", "loss"]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays.windows import Windows, of_split, spans
+from stages.series.windows import Windows, of_split, spans
 
 
 def test_the_table_of_the_documentation() -> None:

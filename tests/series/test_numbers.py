@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.arrays.numbers import sentinels, to_numbers
 from stages.errors import InputError
 from stages.formats import NumberFormat
+from stages.series.numbers import sentinels, to_numbers
 
 
 def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from stages.arrays.splits import ByCount, ByDate, ByFraction, boundaries
 from stages.errors import InputError
+from stages.series.splits import ByDate, boundaries
+from stages.splits import ByCount, ByFraction
 
 STARTS = np.array([0, 20, 30])
 STEPS = pd.Series(list(range(20)) + list(range(10)))

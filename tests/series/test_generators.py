@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.arrays.generators import GENERATORS
+from stages.series.generators import GENERATORS
 
 
 def test_each_sum_is_of_the_two_numbers_before_it() -> None:

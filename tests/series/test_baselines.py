@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from stages.scale_and_window import Parameters, prepare
 
-from stages.arrays import baselines
-from stages.arrays.windows import Windows, spans
 from stages.files import raw_tables
 from stages.files.examples import Examples
 from stages.kinds.forecasting import baseline, ingest
-from stages.scale_and_window import Parameters, prepare
+from stages.series import baselines
+from stages.series.windows import Windows, spans
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = Path(os.environ.get("REPRISE_MIRROR", ROOT.parent / "shared/data"))

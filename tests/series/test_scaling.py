@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from stages.arrays import scaling
+from stages.series import scaling
 
 RAW = np.random.default_rng(0).normal(5, 3, (40, 2))
 STARTS = np.array([0, 25, 40])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays.intervals import LEVELS, coverage, half_widths
+from stages.series.intervals import LEVELS, coverage, half_widths
 
 
 @pytest.mark.parametrize(

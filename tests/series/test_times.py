@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.arrays import times
 from stages.errors import InputError
+from stages.series import times
 
 
 def read(

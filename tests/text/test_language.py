@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from stages import tokenize_text
-from stages.arrays import language, ngrams, streams, tokens
 from stages.errors import InputError
 from stages.files import sources
 from stages.kinds.language_modelling import baseline, predict
+from stages.text import language, ngrams, streams, tokens
 
 
 def text(seed: int, count: int, size: int) -> np.ndarray:

@@ -3,46 +3,13 @@
 import datetime
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
 
 from stages.errors import InputError
-from stages.sections import Count, Section
-
-SPLITS = ("train", "validation", "test")
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
-class ByFraction(Section):
-    """Fractions of the rows of each series. Rows past their sum are in no split."""
-
-    train: Fraction
-    validation: Fraction
-    test: Fraction
-
-    @model_validator(mode="after")
-    def _sum(self) -> "ByFraction":
-        if self.train + self.validation + self.test > 1 + 1e-9:
-            raise ValueError("fractions whose sum is at most 1")
-        return self
-
-
-class ByCount(Section):
-    """Rows of each series; one of them may be `rest`. Without a `rest`, rows past their sum are in
-    no split."""
-
-    train: Count | Literal["rest"]
-    validation: Count | Literal["rest"]
-    test: Count | Literal["rest"]
-
-    @model_validator(mode="after")
-    def _one_rest(self) -> "ByCount":
-        if [self.train, self.validation, self.test].count("rest") > 1:
-            raise ValueError("at most one `rest`")
-        return self
+from stages.sections import Section
+from stages.splits import SPLITS, ByCount, ByFraction
 
 
 class ByDate(Section):

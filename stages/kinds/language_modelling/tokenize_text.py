@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import Field
 
 from stages import command
-from stages.arrays import ngrams, tokens
-from stages.arrays.splits import SPLITS
 from stages.errors import InputError
 from stages.files import examples, parameters, tables
 from stages.files.writing import read_json, write_text
 from stages.sections import Count, Section
+from stages.splits import SPLITS
+from stages.text import ngrams, tokens
 
 log = logging.getLogger("reprise")
 

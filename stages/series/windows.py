@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.arrays.splits import SPLITS
+from stages.splits import SPLITS
 
 
 def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
@@ -27,7 +27,7 @@ def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
     | test | 4, 5 -> 6 |
 
     Args:
-        boundaries: (series, 4) as `stages.arrays.splits.boundaries` returns it.
+        boundaries: (series, 4) as `stages.series.splits.boundaries` returns it.
 
     Returns:
         (3, series, 2) for each split and series the first such row and the row after the last one;

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays import intervals, metrics
+from stages.series import intervals, metrics
 
 
 @settings(max_examples=40, deadline=None)

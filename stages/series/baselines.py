@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.arrays.windows import Windows
+from stages.series.windows import Windows
 
 CHUNK = 4096
 

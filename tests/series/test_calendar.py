@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.arrays.calendar import features
 from stages.errors import InputError
+from stages.series.calendar import features
 
 
 @pytest.mark.parametrize(

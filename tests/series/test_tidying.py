@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays import series
-from stages.arrays.splits import ByCount
 from stages.errors import InputError
 from stages.formats import NumberFormat
+from stages.series import tidying
+from stages.splits import ByCount
 
 FORM = NumberFormat(file="data/raw/x.csv")
 SPLIT = ByCount(train="rest", validation=2, test=2)
@@ -29,7 +29,7 @@ def tidy(
     gaps: str = "error",
     split: Any = SPLIT,
 ) -> Any:
-    return series.tidy(given, ["y"], frequency, duplicates, gaps, split)
+    return tidying.tidy(given, ["y"], frequency, duplicates, gaps, split)
 
 
 def test_the_order_of_rows_does_not_matter_but_for_the_order_of_series() -> None:
@@ -142,7 +142,7 @@ def test_a_gap_that_would_fill_the_disk_is_an_error() -> None:
 def test_ragged_rows_lose_the_blanks_at_their_end_only() -> None:
     first = pd.DataFrame({"id": ["a", "b"], "1": [1.0, 4], "2": [2.0, np.nan], "3": [3.0, np.nan]})
     second = pd.DataFrame({"id": ["a", "b"], "1": [10.0, np.nan], "2": [np.nan, 41]})
-    found = series.stack_rows([first, second], "id", "y", FORM)
+    found = tidying.stack_rows([first, second], "id", "y", FORM)
     expected = [
         ("a", 0, 1),
         ("a", 1, 2),
@@ -165,16 +165,16 @@ def test_rows_that_do_not_fit_are_an_error(ids: list[str], message: str) -> None
     first = pd.DataFrame({"id": ["a", ids[1]], "1": [1.0, 2.0]})
     second = pd.DataFrame({"id": ids, "1": [1.0, 2.0]})
     with pytest.raises(InputError, match=message):
-        series.stack_rows([first, second], "id", "y", FORM)
+        tidying.stack_rows([first, second], "id", "y", FORM)
 
 
 def test_a_row_without_values_is_named() -> None:
     with pytest.raises(InputError, match="found none for the series 'b'"):
-        series.stack_rows([pd.DataFrame({"id": ["a", "b"], "1": [1.0, np.nan]})], "id", "y", FORM)
+        tidying.stack_rows([pd.DataFrame({"id": ["a", "b"], "1": [1.0, np.nan]})], "id", "y", FORM)
 
 
 def test_columns_become_series() -> None:
-    found = series.stack_columns(
+    found = tidying.stack_columns(
         pd.DataFrame({"a": [1, 2], "b": [3, 4]}), pd.Series([7, 8]), ["a", "b"], "y", FORM
     )
     assert found.to_numpy().tolist() == [["a", 7, 1], ["a", 8, 2], ["b", 7, 3], ["b", 8, 4]]
@@ -259,7 +259,7 @@ def test_other_values_in_later_splits_leave_earlier_filled_values_as_they_are(
 def test_kept_rows_lose_those_without_any_value_and_refuse_those_with_some() -> None:
     given = table([0, 1, 2, 3, 4, 5, 6, 7]).assign(z=1.0)
     given.loc[3, ["y", "z"]] = np.nan
-    found, counts = series.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
+    found, counts = tidying.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
     assert found["y"].tolist() == [0, 1, 2, 4, 5, 6, 7]
     assert (counts["raw_rows"], counts["rows"]) == (8, 7)
     given.loc[5, "z"] = np.nan
@@ -268,7 +268,7 @@ def test_kept_rows_lose_those_without_any_value_and_refuse_those_with_some() -> 
         match=r"column 'z': expected a value at every step, found none at 2021-03-06 .*1 missing "
         r"values",
     ):
-        series.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
+        tidying.tidy(given, ["y", "z"], "D", "error", "keep", SPLIT)
 
 
 def test_rows_behind_the_splits_are_kept_without_a_split() -> None:
@@ -333,7 +333,7 @@ def test_stacked_rows_are_those_of_a_loop(seed: int, number: int, names: int) ->
                 row.pop()
             values += row
         expected += [(str(name), time, value) for time, value in enumerate(values)]
-    found = series.stack_rows(parts, "id", "y", FORM)
+    found = tidying.stack_rows(parts, "id", "y", FORM)
     assert found["series"].tolist() == [name for name, _, _ in expected]
     assert found["time"].tolist() == [time for _, time, _ in expected]
     np.testing.assert_array_equal(found["y"], [value for _, _, value in expected])

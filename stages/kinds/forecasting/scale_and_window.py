@@ -9,13 +9,13 @@ import pandas as pd
 from pydantic import Field
 
 from stages import command
-from stages.arrays import calendar as cycles
-from stages.arrays import scaling, times, windows
-from stages.arrays.splits import SPLITS
 from stages.errors import InputError
 from stages.files import examples, parameters, tables
 from stages.files.writing import read_json
 from stages.sections import Count, Section
+from stages.series import calendar as cycles
+from stages.series import scaling, times, windows
+from stages.splits import SPLITS
 
 log = logging.getLogger("reprise")
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.arrays import grid
-from stages.arrays.numbers import to_numbers
-from stages.arrays.splits import SPLITS, Split, boundaries
 from stages.errors import InputError
 from stages.formats import NumberFormat
+from stages.series import grid
+from stages.series.numbers import to_numbers
+from stages.series.splits import Split, boundaries
+from stages.splits import SPLITS
 
 
 def stack_rows(
@@ -112,7 +113,7 @@ def tidy(
     Args:
         table: columns `series`, `time` and `columns`, in any order of rows.
         columns: the value columns, float64 with NaN for a missing value.
-        frequency: a step of `stages.arrays.grid`; None finds it.
+        frequency: a step of `stages.series.grid`; None finds it.
         duplicates: what becomes of rows of one series with one time: `error`, `first`, `last`,
             `mean`.
         gaps: what becomes of missing times and values: `error`, `interpolate`, `forward_fill`,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.arrays import grid
 from stages.errors import InputError
+from stages.series import grid
 
 FREQUENCIES = [
     "15min",

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.arrays.splits import SPLITS
-from stages.arrays.tokens import PAD
+from stages.splits import SPLITS
+from stages.text.tokens import PAD
 
 
 @dataclass(frozen=True)

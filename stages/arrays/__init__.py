@@ -1,1 +1,0 @@
-"""Pure functions over NumPy arrays and pandas tables: no paths, no TensorFlow."""

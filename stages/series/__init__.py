@@ -1,0 +1,1 @@
+"""Series as NumPy arrays and pandas tables: no paths, no TensorFlow."""
