@@ -2,6 +2,7 @@
 that reads it."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -29,6 +30,17 @@ def _inside(path: str) -> str:
     if not path.isprintable() or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError("a path that stays in its folder, such as part.csv or 2020/part.csv")
     return path
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """Returns the check that a text is one of some names."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
 
 
 # More than any machine counts to here, and far from where integers overflow.
