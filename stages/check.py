@@ -1,7 +1,6 @@
 """Checks all of params.yaml, before any stage works. Writes data/checked.txt, whose content is
 always the same."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from stages.files import parameters, sources
 from stages.files.writing import write_text
 from stages.sections import Key, Section, Seed
 
-TOP = ("seed", "sources", *dict.fromkeys(kinds.PREPARED_BY.values()), "tasks")
+TOP = ("seed", "sources", *kinds.PREPARING, "tasks")
 # The file of the summary, in the folder where each task has one.
 RESERVED = "summary"
 SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
@@ -52,7 +51,7 @@ def check(content: dict[str, Any]) -> None:
         )
     else:
         attempt(content["sources"], dict[str, dict[str, Any]], "sources")
-    for preparing in set(kinds.PREPARED_BY.values()):
+    for preparing in kinds.PREPARING:
         attempt(content[preparing], list[str], preparing)
     attempt(content["tasks"], dict[str, dict[str, Any]], "tasks")
     if faults:
@@ -76,11 +75,11 @@ def check(content: dict[str, Any]) -> None:
             )
     for name, entry in content["tasks"].items():
         faults += _faults_of_task(name, entry, content, attempt)
-    for preparing in sorted(set(kinds.PREPARED_BY.values())):
-        of_kinds = [kind for kind, stage in kinds.PREPARED_BY.items() if stage == preparing]
+    for preparing in kinds.PREPARING:
+        of_kinds = [kind for kind in kinds.names() if kinds.preparing(kind) == preparing]
         for name in content[preparing]:
             kind = content["tasks"].get(name, {}).get("kind")
-            known = isinstance(kind, str) and kind in kinds.PREPARED_BY
+            known = isinstance(kind, str) and kind in kinds.names()
             if name not in content["tasks"] or (known and kind not in of_kinds):
                 expected = f"names of tasks of the kind {' or '.join(of_kinds)}"
                 faults.append(
@@ -101,13 +100,13 @@ def _faults_of_task(
             "the summary of all tasks"
         )
     kind = entry.get("kind")
-    if not isinstance(kind, str) or kind not in kinds.PREPARED_BY:
+    if not isinstance(kind, str) or kind not in kinds.names():
         return [
             *faults,
             f"{parameters.PATH}: tasks.{name}.kind: expected one of "
-            f"{', '.join(kinds.PREPARED_BY)}, received {kind!r}",
+            f"{', '.join(kinds.names())}, received {kind!r}",
         ]
-    preparing = kinds.PREPARED_BY[kind]
+    preparing = kinds.preparing(kind)
     if name not in content[preparing]:
         faults.append(
             f"{parameters.PATH}: {preparing}: expected {name!r} in this list, as its kind is {kind}"
@@ -115,7 +114,7 @@ def _faults_of_task(
     models: dict[str, type[Section]] = {
         stage: kinds.module(kind, stage).Parameters for stage in SHARED
     }
-    models[preparing] = import_module(f"stages.{preparing}").Parameters
+    models[preparing] = kinds.module(kind, preparing).Parameters
     faults += [
         f"{parameters.PATH}: tasks.{name}.{stage} is not a known section; expected one of "
         f"{', '.join(models)}"

@@ -1,0 +1,13 @@
+"""Ingested table -> data/examples/TASK: the scaled series, and the windows as an index."""
+
+from stages import command, kinds
+from stages.files import parameters
+
+
+def main(arguments: list[str]) -> None:
+    task = command.parser(__doc__).parse_args(arguments).task
+    kinds.module(parameters.kind(task), "scale_and_window").main(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)
