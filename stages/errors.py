@@ -5,14 +5,16 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Says what was expected, what was received and how to fix it. Stages print it as one line,
-    without a traceback."""
+    """Says what was expected, what was received and how to fix it.
+
+    Stages print it as one line, without a traceback.
+    """
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Puts `what` was worked on in front of an error's message."""
+def naming(subject: str) -> Iterator[None]:
+    """Begins the message of an error with what was worked on."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{what}: {error}") from None
+        raise InputError(f"{subject}: {error}") from None

@@ -1,5 +1,4 @@
-"""The base of all parameter sections: a section is a pydantic model that stands beside the code
-that reads it."""
+"""The base of all parameter sections: pydantic models beside the code that reads them."""
 
 import re
 from collections.abc import Iterable
@@ -9,14 +8,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """One section of a task in `params.yaml`. Unknown keys and wrong types are errors; defaults
-    live in the subclass."""
+    """One section of a task in `params.yaml`.
+
+    Unknown keys and wrong types are errors; defaults live in the subclass.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-def written(pattern: str, expected: str) -> AfterValidator:
-    """Returns the check that a text is written as a pattern says; `expected` says it in words."""
+def matching(pattern: str, expected: str) -> AfterValidator:
+    """Returns the check that a whole text matches `pattern`; `expected` describes it in words."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -27,7 +28,7 @@ def written(pattern: str, expected: str) -> AfterValidator:
 
 
 def _inside(path: str) -> str:
-    if not path.isprintable() or any(part in ("", ".", "..") for part in path.split("/")):
+    if not path.isprintable() or any(name in ("", ".", "..") for name in path.split("/")):
         raise ValueError("a path that stays in its folder, such as part.csv or 2020/part.csv")
     return path
 
@@ -48,12 +49,12 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(min_length=1)]
-# NumPy takes seeds of 32 bits, and members of an ensemble count on from it.
+# NumPy takes seeds of 32 bits, and the members of an ensemble count up from it.
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-# DVC puts keys into commands of the shell, and into paths.
+# DVC puts keys into shell commands and into paths.
 Key = Annotated[
     str,
-    written(
+    matching(
         r"[A-Za-z_][A-Za-z0-9_]{0,99}",
         "a name of up to 100 ASCII letters, digits and _, not starting with a digit",
     ),

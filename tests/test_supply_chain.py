@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
-from stages.files import examples, models, sources
+from stages.files import archives, examples, models
 from stages.files.writing import write_json
 from stages.networks.backend import keras
 from tests.conftest import ROOT, Run
@@ -116,11 +116,11 @@ def test_an_archive_cannot_write_or_read_elsewhere(
     target = tmp_path / "in/data.txt"
     if link is None:
         # Its content goes where the source says, whatever the archive calls it.
-        sources._unpack(tmp_path / "in/data.tgz", name, target, "url")
+        archives.unpack(tmp_path / "in/data.tgz", name, target, "url")
         assert target.read_text() == "hello"
     else:
         with pytest.raises(InputError, match=r"expected the file 'x.txt' in the archive"):
-            sources._unpack(tmp_path / "in/data.tgz", name, target, "url")
+            archives.unpack(tmp_path / "in/data.tgz", name, target, "url")
         assert not target.exists()
     assert set(tmp_path.rglob("*")) - before <= {target}
 

@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,19 +19,20 @@ from stages.sections import Section, Seed
 PATH = Path("params.yaml")
 SectionType = TypeVar("SectionType", bound=Section)
 
-# The parser takes a second for 40 KB; beyond these, a file of parameters is not one that somebody
-# wrote.
+# The parser takes a second for 40 KB; nobody writes parameters beyond these limits by hand.
 LARGEST_FILE = 1 << 18
 MOST_VALUES = 200_000
-# What is shown of a value, and how many faults of one section.
-_SHOWN = reprlib.Repr()
-_SHOWN.maxstring = _SHOWN.maxother = 80
-_TOLD = 5
+# How errors show a value, and how many faults of one section they list.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_LISTED = 5
 
 
 def read_all(path: Path = PATH) -> dict[str, Any]:
-    """Returns the whole file; nobody changes it. Raises `InputError` if it is missing, not YAML, or
-    not a mapping."""
+    """Returns the content of the whole file, which callers must not change.
+
+    Raises `InputError` if the file is missing, not YAML, or not a mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -46,8 +47,8 @@ def read_all(path: Path = PATH) -> dict[str, Any]:
         ) from None
     if len(text) > LARGEST_FILE:
         raise InputError(
-            f"{path}: expected at most {LARGEST_FILE} characters, received {len(text)}: data "
-            "belong into files of their own"
+            f"{path}: expected at most {LARGEST_FILE} characters, received {len(text)}: put "
+            "data into files of their own"
         )
     content = _parsed(path, text)
     if not isinstance(content, dict):
@@ -59,34 +60,32 @@ def read_all(path: Path = PATH) -> dict[str, Any]:
 
 
 class _Constructor(SafeConstructor):
-    """Makes values of YAML's nodes, unless aliases that are repeated in aliases make too many of a
-    few."""
+    """Builds values from YAML's nodes, unless nested aliases would multiply a few into too many."""
 
     def construct_document(self, node: Node) -> Any:
         if _count(node, {}) > MOST_VALUES:
             raise InputError(
-                f"expected at most {MOST_VALUES} values, received more, counted with what aliases "
+                f"expected at most {MOST_VALUES} values, received more, counting what aliases "
                 "(*name) repeat"
             )
         return super().construct_document(node)
 
 
-def _count(node: Node, known: dict[int, int]) -> int:
-    """Returns how many values there are in a node with all its aliases written out; the memory
-    holds each only once."""
-    if id(node) not in known:
-        known[id(node)] = MOST_VALUES  # what holds itself has no end
+def _count(node: Node, counts: dict[int, int]) -> int:
+    """Returns the number of values in a node with all its aliases written out.
+
+    In memory, every aliased node exists only once; `counts` holds those already counted, by id.
+    """
+    if id(node) not in counts:
+        counts[id(node)] = MOST_VALUES  # A node that contains itself is infinite.
+        children: list[Node] = []
         if isinstance(node.value, str):
-            node.value.encode()  # half of a surrogate pair is no text
-            parts: list[Node] = []
+            node.value.encode()  # fails for half of a surrogate pair
         else:
-            parts = [
-                part
-                for entry in node.value
-                for part in (entry if isinstance(entry, tuple) else [entry])
-            ]
-        known[id(node)] = 1 + sum(_count(part, known) for part in parts)
-    return known[id(node)]
+            for entry in node.value:
+                children += entry if isinstance(entry, tuple) else [entry]
+        counts[id(node)] = 1 + sum(_count(child, counts) for child in children)
+    return counts[id(node)]
 
 
 @lru_cache(maxsize=2)
@@ -101,14 +100,14 @@ def _parsed(path: Path, text: str) -> Any:
         raise InputError(
             f"{path}: expected a few levels of lists and keys, received hundreds"
         ) from None
-    except Exception as error:  # on odd tags and numbers the parser raises anything
-        where = getattr(error, "problem_mark", None)
-        line, what = (f", line {where.line + 1}", "line") if where else ("", "value")
+    except Exception as error:  # The parser raises many types on odd tags and numbers.
+        mark = getattr(error, "problem_mark", None)
+        line, culprit = (f", line {mark.line + 1}", "line") if mark else ("", "value")
         problem = getattr(error, "problem", None) or next(
             iter(str(error).splitlines()), type(error).__name__
         )
         raise InputError(
-            f"{path}{line}: expected valid YAML, received: {problem}. Repair that {what}"
+            f"{path}{line}: expected valid YAML, received: {problem}. Repair that {culprit}"
         ) from None
 
 
@@ -144,14 +143,21 @@ def section(name: str, stage: str, model: type[SectionType]) -> SectionType:
 def validated(value: Any, model: Any, where: str) -> Any:
     """Returns `value` as `model`, any type that pydantic knows.
 
-    Raises `InputError` with what is wrong, where in the file: what was expected, what was received.
+    Args:
+        where: the keys in `params.yaml` that lead to the value.
+
+    Raises:
+        InputError: for each fault, where in the file it is, and what was expected and received.
     """
     return checked(value, model, lambda keys: f"{PATH}: {'.'.join([where, *keys])}")
 
 
 def checked(value: Any, model: Any, name: Callable[[Sequence[str]], str]) -> Any:
-    """Returns `value` as `model`; in errors, `name` gives what a user calls the value that stands
-    behind some keys."""
+    """Returns `value` as `model`.
+
+    Args:
+        name: returns what a user calls the value behind some keys of `value`, for error messages.
+    """
     if value is None and isinstance(model, type) and issubclass(model, Section):
         value = {}
     try:
@@ -160,112 +166,117 @@ def checked(value: Any, model: Any, name: Callable[[Sequence[str]], str]) -> Any
         faults = _of_best_members(
             [_Fault([], fault["loc"], fault) for fault in error.errors(include_url=False)], value
         )
-        told = [fault.told(name, model) for fault in faults[:_TOLD]]
-        more = [f"{len(faults) - _TOLD} more faults"] if len(faults) > _TOLD else []
-        raise InputError("; ".join([*told, *more])) from None
-    except Exception as error:  # a check that met what it did not expect: a pattern that is none, a number that is too large
+        listed = [fault.describe(name, model) for fault in faults[:_LISTED]]
+        more = [f"{len(faults) - _LISTED} more faults"] if len(faults) > _LISTED else []
+        raise InputError("; ".join([*listed, *more])) from None
+    # A check met a value for which it was not made, such as an invalid pattern or a huge number.
+    except Exception as error:
         raise InputError(
-            f"{name([])}: expected values that can be used, received {_SHOWN.repr(value)}: {error}"
+            f"{name([])}: expected values that can be used, received {_SHORT.repr(value)}: {error}"
         ) from None
 
 
 @dataclass(frozen=True)
 class _Fault:
-    """What pydantic found wrong: the keys that lead to it, what is left of its location, and all
-    that is known of it."""
+    """One of pydantic's errors.
+
+    Attributes:
+        keys: the keys in `params.yaml` that lead to the faulty value.
+        location: what is left of pydantic's location, below `keys`.
+        details: pydantic's own account of the error.
+    """
 
     keys: list[str]
     location: tuple[int | str, ...]
-    known: Any
+    details: Mapping[str, Any]
 
     @property
     def cost(self) -> float:
-        """How much speaks against the member of a union that has this fault: most, if one is a
-        section and the other is not."""
-        is_section = isinstance(self.known["input"], dict)
-        if self.known["type"] == "model_type" or (
-            self.known["type"] == "literal_error" and is_section
-        ):
+        """How much this fault speaks against the member of a union that has it.
+
+        Most, if only one of value and member is a section.
+        """
+        error, is_section = self.details["type"], isinstance(self.details["input"], dict)
+        if error == "model_type" or (error == "literal_error" and is_section):
             return 100
-        return 1.5 if self.known["type"] in ("missing", "extra_forbidden") else 1
+        return 1.5 if error in ("missing", "extra_forbidden") else 1
 
     @property
     def expected(self) -> str:
-        if self.known["type"] == "model_type":
-            kinds = [
-                kind
-                for kind in _sections(Section)
-                if kind.__name__ == self.known["ctx"]["class_name"]
-            ]
+        if self.details["type"] == "model_type":
+            name = self.details["ctx"]["class_name"]
+            models = [model for model in _subclasses(Section) if model.__name__ == name]
+            # A name that several sections have tells nothing.
             return (
-                f"the keys {', '.join(kinds[0].model_fields)}"
-                if len(kinds) == 1
+                f"the keys {', '.join(models[0].model_fields)}"
+                if len(models) == 1
                 else "keys with values"
             )
-        if self.known["type"] == "dict_type":
+        if self.details["type"] == "dict_type":
             return "keys with values"
-        message = self.known["msg"].removeprefix("Value error, ")
+        message = self.details["msg"].removeprefix("Value error, ")
         return re.sub(r"^\w+ should (be|have) |( after validation)?, not \d+$", "", message)
 
-    def told(self, name: Callable[[Sequence[str]], str], model: Any) -> str:
-        if self.known["type"] == "extra_forbidden":
+    def describe(self, name: Callable[[Sequence[str]], str], model: Any) -> str:
+        """Returns the fault in words; `name` as for `checked`."""
+        place = name(self.keys)
+        if self.details["type"] == "extra_forbidden":
             fields = ", ".join(getattr(model, "model_fields", {})) if len(self.keys) == 1 else ""
-            return f"{name(self.keys)} is not a known key" + (
-                f"; expected one of {fields}" if fields else ""
-            )
-        if self.known["type"] == "missing":
-            return f"{name(self.keys)} is missing"
-        return f"{name(self.keys)}: expected {self.expected}, received {_SHOWN.repr(self.known['input'])}"
+            return f"{place} is not a known key" + (f"; expected one of {fields}" if fields else "")
+        if self.details["type"] == "missing":
+            return f"{place} is missing"
+        return f"{place}: expected {self.expected}, received {_SHORT.repr(self.details['input'])}"
 
 
 def _of_best_members(faults: list[_Fault], value: Any) -> list[_Fault]:
-    """Returns the faults at and below `value`; where it may be one of several types, those of the
+    """Returns the faults at and below `value`; if it may have one of several types, those of the
     type that fits best.
 
-    A location holds keys, and the validator's names of a union's members: those are what the value
-    does not have.
+    A pydantic location holds keys of the value and names of a union's members; whatever is not a
+    key of `value` is the name of a member.
     """
-    found: list[_Fault] = [fault for fault in faults if not fault.location]
+    result = [fault for fault in faults if not fault.location]
     below: dict[tuple[int | str, bool], list[_Fault]] = {}
     for fault in faults:
         if fault.location:
-            part, *rest = fault.location
+            step, *rest = fault.location
             is_key = (
-                _has(value, part)
-                or (not rest and fault.known["type"] == "missing")
-                or part == "[key]"
+                _has(value, step)
+                or (not rest and fault.details["type"] == "missing")
+                or step == "[key]"
             )
-            keys = [*fault.keys, str(part)] if is_key and part != "[key]" else fault.keys
-            below.setdefault((part, is_key), []).append(_Fault(keys, tuple(rest), fault.known))
+            keys = [*fault.keys, str(step)] if is_key and step != "[key]" else fault.keys
+            below.setdefault((step, is_key), []).append(_Fault(keys, tuple(rest), fault.details))
     members = []
-    for (part, is_key), of_part in below.items():
+    for (step, is_key), own in below.items():
         if is_key:
-            found += _of_best_members(of_part, value[part] if _has(value, part) else None)
+            result += _of_best_members(own, value[step] if _has(value, step) else None)
         else:
-            members.append(_of_best_members(of_part, value))
-    return found + _best(members, value)
+            members.append(_of_best_members(own, value))
+    return result + _best(members, value)
 
 
 def _best(members: list[list[_Fault]], value: Any) -> list[_Fault]:
-    """Returns the faults of the member of a union that fits `value` best; one fault, if it fits
-    none of them as a whole."""
+    """Returns the faults of the member of a union that fits `value` best.
+
+    If `value` as a whole fits none of them, they become a single fault.
+    """
     if len(members) > 1 and all(
-        len(faults) == 1 and faults[0].known["input"] is value for faults in members
+        len(faults) == 1 and faults[0].details["input"] is value for faults in members
     ):
-        together = " or ".join(dict.fromkeys(faults[0].expected for faults in members))
-        return [_Fault(members[0][0].keys, (), {"type": "union", "msg": together, "input": value})]
+        expected = " or ".join(dict.fromkeys(faults[0].expected for faults in members))
+        details = {"type": "union", "msg": expected, "input": value}
+        return [_Fault(members[0][0].keys, (), details)]
     return min(members, key=lambda faults: sum(fault.cost for fault in faults), default=[])
 
 
-def _has(value: Any, part: int | str) -> bool:
-    return (
-        part in value
-        if isinstance(value, dict)
-        else isinstance(value, list) and isinstance(part, int) and part < len(value)
-    )
+def _has(value: Any, key: int | str) -> bool:
+    if isinstance(value, dict):
+        return key in value
+    return isinstance(value, list) and isinstance(key, int) and key < len(value)
 
 
-def _sections(base: type[Section]) -> Iterator[type[Section]]:
-    for kind in base.__subclasses__():
-        yield kind
-        yield from _sections(kind)
+def _subclasses(base: type[Section]) -> Iterator[type[Section]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _subclasses(model)

@@ -1,5 +1,4 @@
-"""Raw texts as users have them: a text file, a folder of them, or one column of a table. All come
-as tables of texts."""
+"""Raw texts: a text file, a folder of them, or one column of a table, all read as tables."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,45 +7,32 @@ from pathlib import Path
 import pandas as pd
 
 from stages.errors import InputError
-from stages.files import raw, raw_tables
+from stages.files import raw, raw_json, raw_tables
 from stages.formats import FileFormat, Wanted
 
-TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
-# A file of DVC's cache, which it may link to instead of copying.
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".xlsx")
+# A file of DVC's cache. DVC may link to it instead of copying it.
 _CACHED = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
 def read_parts(
-    source: Path, parts: Sequence[str] | None, wanted: Wanted, form: FileFormat
+    source: Path, names: Sequence[str] | None, wanted: Wanted, file_format: FileFormat
 ) -> list[pd.DataFrame]:
-    """Reads a raw text file, or the files of a folder: all in the order of their names, or its
-    `parts` in theirs.
-
-    Hidden files are left out, and the `.dvc` files of DVC.
+    """Reads a raw text file, or files of a folder, without hidden files and DVC's `.dvc` files.
 
     Args:
-        wanted: for tables and JSON, the columns to read. Without any, a file is plain text.
+        names: files of the folder, read in this order; None: all, in the order of their names.
+        wanted: which columns to read from tables and JSON; without any, a file is plain text.
 
     Returns:
-        A table a file: with `columns`, or for plain text with `text`, a row a line; its `attrs`
-        have the `file`'s name in the folder, which is empty where `source` is a file.
+        One table per file. Plain text has the column `text`, with one line per row. The attribute
+        `file` is the file's path in the folder; it is empty where `source` is a file.
+
+    Raises:
+        InputError: a file is missing, outside of the folder or not such a text.
     """
-    if parts is not None:
-        if source.exists() and not source.is_dir():
-            raise InputError(
-                f"{source}: expected a folder, as ingest.split names its files, received a file"
-            )
-        paths = [source / part for part in parts]
-    elif source.is_dir():
-        paths = sorted(path for path in source.rglob("*") if _counts(path, source))
-        if not paths:
-            raise InputError(
-                f"{source}: expected a folder with text files, received one without any"
-            )
-    else:
-        paths = [source]
-    found = []
-    for path in paths:
+    tables = []
+    for path in _files(source, names):
         name = path.relative_to(source).as_posix() if path != source else ""
         if raw.SURROGATE.search(name):
             raise InputError(
@@ -54,46 +40,61 @@ def read_parts(
             )
         if path != source:
             _expect_inside(path, source)
-        found.append(_read(path, wanted, form))
-        found[-1].attrs["file"] = name
-    return found
+        table = _read(path, wanted, file_format)
+        table.attrs["file"] = name
+        tables.append(table)
+    return tables
 
 
-def _counts(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _files(source: Path, names: Sequence[str] | None) -> list[Path]:
+    if names is not None:
+        if source.exists() and not source.is_dir():
+            raise InputError(
+                f"{source}: expected a folder, as ingest.split names its files, received a file"
+            )
+        return [source / name for name in names]
+    if not source.is_dir():
+        return [source]
+    paths = sorted(path for path in source.rglob("*") if _is_text_file(path, source))
+    if not paths:
+        raise InputError(f"{source}: expected a folder with text files, received one without any")
+    return paths
+
+
+def _is_text_file(path: Path, folder: Path) -> bool:
+    hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
     return not hidden and path.suffix != ".dvc" and (path.is_file() or path.is_symlink())
 
 
 def _expect_inside(path: Path, folder: Path) -> None:
-    """Raises `InputError` for a file that a link takes from outside of the folder: what it reads
-    would not be the data that is shared."""
-    if not path.is_file():  # another message tells of it
+    """Raises `InputError` for a link out of the folder: its target is not shared with the data."""
+    if not path.is_file():  # `raw.check_file` reports it
         return
     target = path.resolve()
     if not target.is_relative_to(folder.resolve()) and not _CACHED.search(target.as_posix()):
         raise InputError(
-            f"{path}: expected a file inside of {folder}, received a link out of it, to {target}: "
+            f"{path}: expected a file inside {folder}, received a link out of it, to {target}: "
             "copy the file there"
         )
 
 
-def _read(path: Path, wanted: Wanted, form: FileFormat) -> pd.DataFrame:
+def _read(path: Path, wanted: Wanted, file_format: FileFormat) -> pd.DataFrame:
     raw.check_file(path)
-    ending = raw.ending_of(path)
-    if wanted.columns and ending in raw.JSON:
-        # As they are: pandas would make floats of whole numbers.
-        return pd.DataFrame(
-            list(_rows(path, wanted.columns, form)), columns=list(wanted.columns), dtype=object
-        )
+    suffix = raw.suffix_of(path)
+    if wanted.columns and suffix in raw_json.SUFFIXES:
+        # Values stay Python objects: pandas would turn whole numbers into floats.
+        rows = list(_rows(path, wanted.columns, file_format))
+        return pd.DataFrame(rows, columns=list(wanted.columns), dtype=object)
     if wanted.columns:
-        return raw_tables.read_raw(path, wanted, form)
-    if ending in (*raw.JSON, *TABLES):
+        return raw_tables.read_raw(path, wanted, file_format)
+    if suffix in (*raw_json.SUFFIXES, *TABLE_SUFFIXES):
         raise InputError(
             f"{path}: expected ingest.text, the column of a table's texts, received none"
         )
-    return pd.DataFrame({"text": raw.lines(raw.read_text(path, form.encoding))}, dtype=object)
+    lines = raw.lines(raw.read_text(path, file_format.encoding))
+    return pd.DataFrame({"text": lines}, dtype=object)
 
 
-def _rows(path: Path, columns: Sequence[str], form: FileFormat) -> Iterator[list[object]]:
-    for where, found in raw.json_objects(path, form.encoding):
-        yield [raw.key_of(where, found, name) for name in columns]
+def _rows(path: Path, columns: Sequence[str], file_format: FileFormat) -> Iterator[list[object]]:
+    for place, entry in raw_json.objects(path, file_format.encoding):
+        yield [raw_json.value_at(place, entry, name) for name in columns]

@@ -4,63 +4,65 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from stages.errors import InputError
 
-# What helps where a file that the pipeline wrote is damaged.
+# The advice for a damaged file that the pipeline wrote.
 RESTORE = "`dvc repro` makes it again"
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` with the same ending and moves it into place when the
-    block succeeds.
+    """Yields a temporary path with the suffix of `path`, moved to `path` if the block succeeds.
 
-    The mode of a file that is replaced is kept. Raises `InputError` where the disk is full or the
-    folder cannot be written.
+    A file that is replaced passes on its mode. Raises `InputError` if the disk is full or the
+    folder cannot be written to.
     """
-    part = path.with_name(f".{path.stem[:100]}.{os.getpid()}.part{path.suffix}")
-    with _written(path):
+    temporary = path.with_name(f".{path.stem[:100]}.{os.getpid()}.part{path.suffix}")
+    with _reporting(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.unlink(missing_ok=True)
-            part.touch(
-                exist_ok=False
-            )  # nobody else's file or link, and private before there is anything to read in it
-            _keep_access(path, part)
-            yield part
-            part.replace(path)
+            # A new file: never another program's file or link, and private before it has content.
+            temporary.unlink(missing_ok=True)
+            temporary.touch(exist_ok=False)
+            _copy_access(path, temporary)
+            yield temporary
+            temporary.replace(path)
         finally:
             with suppress(OSError):
-                part.unlink()
+                temporary.unlink()
 
 
-def _keep_access(old: Path, new: Path) -> None:
-    """Gives `new` the owner and the mode of `old`, unless that can only be read: then it is DVC's,
-    a link into its cache."""
+def _copy_access(old: Path, new: Path) -> None:
+    """Gives `new` the owner and the mode of `old`.
+
+    Not where `old` is write-protected: then it is DVC's, a link into its cache.
+    """
     if old.is_symlink() or not old.is_file() or _is_protected(old):
         return
-    known = old.stat()
+    status = old.stat()
     with suppress(PermissionError):
-        os.chown(new, known.st_uid, known.st_gid)
-    new.chmod(stat.S_IMODE(known.st_mode))
+        os.chown(new, status.st_uid, status.st_gid)
+    new.chmod(stat.S_IMODE(status.st_mode))
 
 
 def _is_protected(path: Path) -> bool:
-    """Whether nobody may write to a file; asked by its mode, as root may do everything."""
+    """Returns whether nobody may write to a file, by its mode: `os.access` allows root anything."""
     return not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[None]:
+def _reporting(path: Path) -> Iterator[None]:
+    """Turns errors of the operating system into an `InputError`."""
     try:
         yield
     except OSError as error:
@@ -96,49 +98,44 @@ def expect_place(path: Path) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Writes `text` to a path that a user named: through links to what they point at, and into what
-    is no plain file, such as a pipe.
+    """Writes `text` to a path that a user named, which may be a link, a pipe or a device.
 
-    Plain files appear whole. No folder is made.
+    Regular files appear whole, at the target of a link. No folder is made.
     """
     expect_place(path)
-    with _written(path):
-        known = path.stat() if path.exists() else None
+    with _reporting(path):
+        status = path.stat() if path.exists() else None
         for stream in (sys.stdout, sys.stderr):
-            # Opened again by its name, a file that the shell redirects to would lose what is in it.
-            if known is not None and _is(stream, known):
+            # Opened again by its name, a file to which the shell redirects would lose its content.
+            if status is not None and _writes_to(stream, status):
                 stream.write(text)
                 return
-        if known is None or stat.S_ISREG(known.st_mode):
+        if status is None or stat.S_ISREG(status.st_mode):
             write_text(Path(os.path.realpath(path)), text)
         else:
             path.write_text(text, encoding="utf-8")
 
 
-def _is(stream: Any, known: os.stat_result) -> bool:
-    """Whether a stream writes to the file of which `known` tells."""
+def _writes_to(stream: TextIO, status: os.stat_result) -> bool:
+    """Returns whether a stream writes to the file with this status."""
     try:
-        return os.path.samestat(os.fstat(stream.fileno()), known)
-    except (
-        OSError,
-        ValueError,
-        AttributeError,
-    ):  # a stream that was closed, or is none of the system's
+        return os.path.samestat(os.fstat(stream.fileno()), status)
+    except (OSError, ValueError, AttributeError):  # closed, or without a file descriptor
         return False
 
 
 def write_text(path: Path, text: str) -> None:
-    with whole(path) as part:
-        part.write_text(text, encoding="utf-8")
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes `content` in the order given; NaN and infinity, which JSON lacks, become null."""
+    """Writes `content` in its order; NaN and infinity, which JSON lacks, become null."""
     write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a file of `write_json`. Raises `InputError` where it is damaged."""
+    """Reads a file that `write_json` wrote. Raises `InputError` if it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -154,7 +151,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sha256_of(path: Path) -> str:
-    """Returns the sum of a file; of a folder, that of its files' names and sums."""
+    """Returns the checksum of a file; of a folder, that of its files' names and checksums."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         lines = "".join(
@@ -163,6 +160,26 @@ def sha256_of(path: Path) -> str:
         return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def expect_sha256(path: Path, expected: str, name: str) -> None:
+    """Raises `InputError` if a file has another checksum; `name` is what a user calls the file."""
+    received = sha256_of(path)
+    if received != expected:
+        raise InputError(
+            f"{name}: expected sha256 {expected}, received {received}. The file was not kept: "
+            "if the new content is wanted, put its sum into params.yaml"
+        )
+
+
+def expect_space(size: int, path: Path, name: str) -> None:
+    """Raises `InputError` if `size` bytes do not fit on the disk of `path`."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise InputError(
+            f"{name}: expected a file that fits on the disk, received one of {size} bytes, and "
+            f"{free} are free: make space"
+        )
 
 
 def _plain(value: Any) -> Any:

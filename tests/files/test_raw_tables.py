@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stages.errors import InputError
-from stages.files import raw_tables
+from stages.files import raw_parquet, raw_tables
 from stages.formats import NumberFormat, Wanted
 
 
@@ -266,11 +266,11 @@ def test_a_text_that_is_repeated_beyond_memory_is_refused(
 ) -> None:
     pd.DataFrame({"day": ["x" * 100_000] * 2000}).to_parquet(tmp_path / "x.parquet")
     assert len(read(tmp_path / "x.parquet", ["day"])) == 2000
-    monkeypatch.setattr(raw_tables, "BYTES_PER_CELL", 10**6)
+    monkeypatch.setattr(raw_parquet, "BYTES_PER_CELL", 10**6)
     with pytest.raises(InputError, match="fits into half of the free memory"):
         read(tmp_path / "x.parquet", ["day"])
 
 
 def test_a_table_that_does_not_fit_into_memory_is_refused_before_it_is_read() -> None:
     with pytest.raises(InputError, match="fits into half of the free memory"):
-        raw_tables.check_memory(Path("x.parquet"), 10**13)
+        raw_parquet.check_memory(Path("x.parquet"), 10**13)

@@ -140,7 +140,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         (
             "x.jsonl",
             '{"text": "a\\ud800b"}',
-            r"line 1: expected characters of Unicode, received half of a surrogate pair in "
+            r"line 1: expected Unicode characters, received half of a surrogate pair in "
             r"'a\\ud800b'",
         ),
         ("x.jsonl", '{"text": "a", "other": ' + DEEP + "}", "line 1: .* nested too deeply"),
@@ -153,7 +153,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         (
             "x.jsonl",
             '[{"text": "a"},\n{"text": "b"}]',
-            r"line 1: .* \(an array over many lines is read from .*json\)",
+            r"line 1: .* \(an array over several lines is read from .*json\)",
         ),
         ("x.jsonl", "3\n", "line 1: expected a JSON object, received 3"),
         ("x.jsonl", "null\n", "line 1: expected a JSON object, received None"),
@@ -290,7 +290,7 @@ def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_r
     (folder / "out.txt").unlink()
     (folder / "loop.txt").symlink_to("loop.txt")
     for parts in (None, ["loop.txt"]):
-        assert "received a link that leads to none" in error_of(folder, parts=parts)
+        assert "received a link that leads to no file" in error_of(folder, parts=parts)
     (folder / "loop.txt").unlink()
     (folder / "sub").symlink_to(tmp_path)
     assert "received a link" in error_of(folder)

@@ -144,7 +144,10 @@ def test_an_output_that_a_user_names_goes_into_pipes_and_devices(tmp_path: Path)
 def test_an_output_on_the_standard_output_loses_nothing_of_what_is_there(
     mode: str, tmp_path: Path
 ) -> None:
-    code = "import sys, pathlib, stages.files.writing as w; print('a'); w.write_output(pathlib.Path('/dev/stdout'), 'b\\n'); print('c')"
+    code = (
+        "from pathlib import Path; from stages.files.writing import write_output;"
+        "print('a'); write_output(Path('/dev/stdout'), 'b\\n'); print('c')"
+    )
     (tmp_path / "log").write_text("before\n")
     with (tmp_path / "log").open(mode) as log:
         subprocess.run([sys.executable, "-c", code], stdout=log, check=True)
