@@ -198,10 +198,19 @@ def _import_nodes(tree: ast.Module) -> list[ast.Import | ast.ImportFrom | ast.Ca
     """Returns what may import: statements, and calls of functions that import by name."""
     return [
         node
-        for node in ast.walk(tree)
+        for node in _walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         or (isinstance(node, ast.Call) and _name_of(node) in _IMPORTING)
     ]
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes of a tree but for the blocks `if TYPE_CHECKING`, which never run."""
+    yield node
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child)
 
 
 def _is_name(name: Any) -> bool:
