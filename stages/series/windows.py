@@ -61,6 +61,7 @@ class Windows:
     inputs: list[int]
     targets: list[int]
     streams = None  # a window needs no other
+    lengths = None  # all windows have the same
 
     @cached_property
     def _ends(self) -> np.ndarray:

@@ -38,6 +38,7 @@ class Stream:
     streams: int
     steps: int
     carry: int | None = None
+    lengths = None  # all blocks have the same
 
     @cached_property
     def _length(self) -> int:
@@ -86,7 +87,8 @@ class Prefixes:
     ids: np.ndarray
     starts: np.ndarray
     steps: int
-    streams = None
+    streams = None  # a beginning needs no other
+    lengths = None  # all are padded to the same
 
     @cached_property
     def _targets(self) -> np.ndarray:
