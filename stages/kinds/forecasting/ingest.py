@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.errors import InputError
-from stages.formats import NumberFormat, Wanted
+from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
 from stages.series import grid, tidying, times
 from stages.series.numbers import sentinels, to_numbers
@@ -162,7 +162,7 @@ class Read:
 
     table: pd.DataFrame
     times: times.Times
-    reading: dict[str, Any] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
 
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
@@ -271,7 +271,7 @@ def _long(
 ) -> Read:
     if not any(len(part) for part in parts):
         raise InputError("expected at least one row of data below the header, received none")
-    reading = dict(parts[0].attrs.get("reading", {}))
+    reading: Reading = {**parts[0].attrs.get("reading", {})}
     if parameters.layout == "rows":
         table = tidying.stack_rows(
             parts, str(parameters.series), parameters.target_columns[0], parameters, reading
