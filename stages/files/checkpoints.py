@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stages import watch
 from stages.errors import InputError
 from stages.files.writing import read_json, sha256_of, whole, write_json, write_text
 
@@ -128,13 +129,15 @@ def key_of(examples: Path, parameters: dict[str, Any]) -> str:
     only later counts as well), and the versions of what computes.
     """
     stages = Path(__file__).parents[1]
+    with watch.paused():  # all code may be read, as it names the checkpoints and nothing else
+        code = {
+            path.relative_to(stages).as_posix(): sha256_of(path)
+            for path in sorted(stages.rglob("*.py"))
+        }
     depends = {
         "parameters": parameters,
         "examples": sha256_of(examples),
-        "code": {
-            path.relative_to(stages).as_posix(): sha256_of(path)
-            for path in sorted(stages.rglob("*.py"))
-        },
+        "code": code,
         "versions": {name: version(name) for name in ("keras", "numpy", "tensorflow")},
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
