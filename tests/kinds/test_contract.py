@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stages.networks.batching import Batch, Batches
-from stages.networks.prediction import predict
 
 from stages import check, ingest, kinds, scale_and_window, tokenize_text
 from stages.files import examples, models
 from stages.kinds.data import Sample
 from stages.networks import recurrent, state, training
 from stages.networks.backend import keras, tf
+from stages.networks.batching import Batch, Batches
+from stages.networks.prediction import predict
 
 PREPARE = {"scale_and_window": scale_and_window.main, "tokenize_text": tokenize_text.main}
 SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}

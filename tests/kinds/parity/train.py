@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from stages.kinds.parity import Examples
-from stages.networks.batching import padded
 
+from stages.networks.batching import padded
 from stages.networks.parameters import Training
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def batches(examples: Examples, split: str, parameters: Parameters) -> Sequences
 
 
 def loss(parameters: Parameters) -> "Loss":
-    from stages.networks.losses import elementwise
-
     from stages.networks.backend import tf
+    from stages.networks.losses import elementwise
 
     return elementwise(
         lambda targets, logits: tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
