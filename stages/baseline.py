@@ -1,66 +1,55 @@
-"""Examples -> data/baselines/TASK: the naive and linear floors, scored on the test split, without
+"""Examples -> data/baselines/TASK: baselines without a network, scored on the test split, without
 TensorFlow."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stages import command, kinds
-from stages.errors import InputError
+from stages.errors import InputError, naming
 from stages.files import examples, parameters
+from stages.files.task_data import TaskData
 from stages.files.writing import write_json
+from stages.kinds.data import Baselines
+from stages.scores import Score, numbers
 
 log = logging.getLogger("reprise")
 
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.module(parameters.kind(task), "baseline")
-    section = parameters.section(task, "baseline", part.Parameters)
-    score = parameters.section(
-        task, "evaluate", kinds.module(parameters.kind(task), "evaluate").Parameters
-    ).score
-    given = examples.read(Path("data/examples") / task)
-    try:
-        scores, arrays = part.baseline(given.arrays, given.about, section)
-        check_score(scores, score)
-    except InputError as error:
-        raise InputError(f"task {task}: {error}") from None
+    kind = parameters.kind(task)
+    module, judge = kinds.module(kind, "baseline"), kinds.module(kind, "evaluate")
+    section = parameters.section(task, "baseline", module.Parameters)
+    score = parameters.section(task, "evaluate", judge.Parameters).score
+    package = kinds.package(kind)
+    with naming(f"task {task}"):
+        baselines = module.baseline(TaskData(task, package.Ingested, package.Examples), section)
+        check_score(baselines, score, judge.SCORES)
     folder = Path("data/baselines") / task
-    examples.write(folder, examples.Examples(arrays, {"parameters": section.model_dump()}))
-    write_json(folder / "scores.json", scores)
-    for name, entry in scores.items():
-        log.info(
-            "%s: %-15s %s",
-            task,
-            name,
-            "  ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "by_horizon"),
-        )
+    examples.write_arrays(folder, baselines.arrays, {"parameters": section.model_dump()})
+    write_json(folder / "scores.json", baselines.scores)
+    for method, scores in baselines.scores.items():
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers(scores).items())
+        log.info("%s: %-15s %s", task, method, shown)
 
 
-def check_score(scores: dict[str, dict[str, Any]], score: str) -> None:
-    """Raises `InputError` where the score that tasks are compared by does not exist for any method:
-    no training could be judged by it."""
-    exist = sorted(
-        {
-            name
-            for entry in scores.values()
-            for name, value in entry.items()
-            if name != "by_horizon" and np.isfinite(value)
-        }
+def check_score(baselines: Baselines, score: str, scores: Mapping[str, Score]) -> None:
+    """Raises `InputError` where the score by which the task is judged does not exist for any
+    baseline: no training could be judged by it."""
+    methods = [numbers(method) for method in baselines.scores.values()]
+    exist = {name for method in methods for name, value in method.items() if np.isfinite(value)}
+    if score in exist:
+        return
+    reason = "has no scale on this data, or no value"
+    if not any(score in method for method in methods) and scores[score].needs:
+        reason = f"needs {scores[score].needs}"
+    raise InputError(
+        f"evaluate.score: expected a score that exists, one of {', '.join(sorted(exist))}, "
+        f"received {score!r}, which {reason}"
     )
-    if score not in exist:
-        reason = (
-            "needs naive2 among baseline.methods"
-            if score not in next(iter(scores.values()))
-            else "has no scale on this data, or no value"
-        )
-        raise InputError(
-            f"evaluate.score: expected a score that exists, one of {', '.join(exist)}, received "
-            f"{score!r}, which {reason}"
-        )
 
 
 if __name__ == "__main__":

@@ -1,63 +1,71 @@
-"""Model, test examples and floors -> data/evaluations/TASK and plots: every score beside its
+"""Model, test examples and baselines -> data/evaluations/TASK and plots: every score beside its
 baselines."""
 
 import logging
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from stages import command, kinds
-from stages.errors import InputError
-from stages.files import examples, models, parameters, pictures, tables
+from stages import command, drawing, kinds, trained
+from stages.errors import naming
+from stages.files import examples, parameters, pictures, tables
+from stages.files.task_data import TaskData
 from stages.files.writing import read_json, write_json
-from stages.networks import recurrent, training
+from stages.kinds.data import Baselines
+from stages.networks.prediction import predict
+from stages.scores import numbers
 
 log = logging.getLogger("reprise")
 
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.module(parameters.kind(task), "evaluate")
-    section = parameters.section(task, "evaluate", part.Parameters)
-    given = examples.read(Path("data/examples") / task)
-    floor_folder, model_folder = Path("data/baselines") / task, Path("data/models") / task
-    floors, floor_arrays = (
-        read_json(floor_folder / "scores.json"),
-        examples.read(floor_folder).arrays,
-    )
-
-    about = models.about(model_folder, Path("data/examples") / task)
-    network = models.read(model_folder / "model.keras")
-    if about["fast"]:
-        recurrent.accelerate(network)
-    try:
-        scores, curves, arrays = part.evaluate(
-            given.arrays,
-            given.about,
-            lambda *of: training.predict(network, *of),
-            floors,
-            floor_arrays,
+    kind = parameters.kind(task)
+    module, package = kinds.module(kind, "evaluate"), kinds.package(kind)
+    section = parameters.section(task, "evaluate", module.Parameters)
+    folder = Path("data/baselines") / task
+    baselines = Baselines(read_json(folder / "scores.json"), examples.read_arrays(folder)[0])
+    network, about = trained.load(task)
+    with naming(f"task {task}"):
+        evaluation = module.evaluate(
+            TaskData(task, package.Ingested, package.Examples),
+            partial(predict, network),
+            baselines,
             section,
         )
-    except InputError as error:
-        raise InputError(f"task {task}: {error}") from None
-    scores["model"] |= {"parameters": about["parameters"], "epochs": about["epochs"]}
-
+    score = module.SCORES[section.score]
+    methods = {name: numbers(scores) for name, scores in baselines.scores.items()}
+    judged = {name: scores[section.score] for name, scores in methods.items()}
+    best = score.best(judged)
+    scores = {
+        "model": {
+            **evaluation.scores,
+            "parameters": about.parameters,
+            "epochs": about.epochs,
+        },
+        "baseline": methods,
+        "best_baseline": best,
+        "skill": score.skill(evaluation.scores[section.score], judged[best]),
+    }
     folder = Path("data/evaluations") / task
-    examples.write(
-        folder, examples.Examples(arrays, {"score": section.score, "direction": "lower"})
-    )
+    judged_by = {"score": section.score, "direction": score.better}
+    examples.write_arrays(folder, evaluation.arrays, judged_by)
     write_json(folder / "scores.json", scores)
     plots = Path("data/plots") / task
-    tables.write_csv(plots / "curve.csv", curves)
-    curve = pd.read_csv(plots / "learning_curve.csv")
-    pictures.learning_curve(
-        plots / "learning_curve.png", curve, about["best_epochs"], f"{task}: loss by epoch"
+    tables.write_csv(plots / "curve.csv", evaluation.curve)
+    pictures.write(
+        plots / "curve.png",
+        f"{task}: {evaluation.title}",
+        lambda axes: module.draw(axes, evaluation.curve),
     )
-    drawn = asdict(part.CURVE)
-    pictures.curve(plots / "curve.png", curves, **drawn | {"title": f"{task}: {drawn['title']}"})
-    log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
+    learning_curve = pd.read_csv(plots / "learning_curve.csv")
+    pictures.write(
+        plots / "learning_curve.png",
+        f"{task}: loss by epoch",
+        lambda axes: drawing.draw_learning_curve(axes, learning_curve, about.best_epochs),
+    )
+    log.info("%s: skill %s against %s", task, scores["skill"], best)
 
 
 if __name__ == "__main__":

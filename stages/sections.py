@@ -1,6 +1,7 @@
 """The base of all parameter sections: pydantic models beside the code that reads them."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -30,6 +31,17 @@ def _inside(path: str) -> str:
     if not path.isprintable() or any(name in ("", ".", "..") for name in path.split("/")):
         raise ValueError("a path that stays in its folder, such as part.csv or 2020/part.csv")
     return path
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """Returns the check that a text is one of some names."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
 
 
 # More than any machine counts to here, and far from where integers overflow.

@@ -6,84 +6,99 @@ one that was not.
 """
 
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stages import command, kinds
-from stages.errors import InputError
+from stages.errors import naming
 from stages.files import checkpoints, examples, models, parameters
 from stages.files.writing import sha256_of, write_json, write_text
 from stages.networks import training
+from stages.networks.parameters import Training
+from stages.networks.progress import History
+
+if TYPE_CHECKING:
+    from stages.kinds.interfaces import Train
 
 log = logging.getLogger("reprise")
 
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    part = kinds.module(parameters.kind(task), "train")
-    section = parameters.section(task, "train", part.Parameters)
-    seed = parameters.seed()
-    source = Path("data/examples") / task
-    given = examples.read(source)
-
-    key = checkpoints.key_of(
-        source, {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})}
+    kind, seed = parameters.kind(task), parameters.seed()
+    module = kinds.module(kind, "train")
+    section = parameters.section(task, "train", module.Parameters)
+    source, folder = Path("data/examples") / task, Path("data/models") / task
+    settings = {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})}
+    code = (Path("data/code/train") / f"{kind}.txt").read_text(encoding="utf-8")
+    saved = checkpoints.begin(
+        Path("data/checkpoints") / task, checkpoints.key_of(source, settings, code)
     )
-    saved = checkpoints.begin(Path("data/checkpoints") / task, key)
+    with naming(f"task {task}"):
+        prepared = examples.read(source, kinds.package(kind).Examples)
+        networks, histories = train_members(module, prepared, section, seed, saved)
+    network = training.averaged(networks)
+    models.write(folder / "model.keras", network)
+    about = models.TrainedModel(
+        parameters=network.count_params(),
+        epochs=sum(len(history.epochs) for history in histories),
+        best_epochs=[history.best_epoch for history in histories],
+        fast=section.fast,
+        examples=sha256_of(source / "about.json"),
+    )
+    write_json(folder / "about.json", asdict(about))
+    write_text(Path("data/plots") / task / "learning_curve.csv", learning_curve(histories))
+    # Times differ from run to run, so no stage depends on them.
+    seconds = sum(history.seconds for history in histories)
+    steps = sum(history.steps for history in histories)
+    times = {"train_seconds": round(seconds, 3), "train_steps": steps}
+    write_json(Path("data/times") / f"{task}.json", times)
+    checkpoints.finish(saved)
+    shown = (f"{name} {value}" for name, value in asdict(about).items() if name != "examples")
+    log.info("%s: %s in %.1f s", task, ", ".join(shown), seconds)
+
+
+def train_members(
+    module: "Train", prepared: Any, section: Training, seed: int, saved: Path
+) -> tuple[list[Any], list[History]]:
+    """Returns trained networks that differ in their seed alone, and what training says of each.
+
+    Args:
+        prepared: the examples.
+        saved: the folder of the checkpoints.
+    """
     train, validation = (
-        part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")
+        module.batches(prepared, split, section) for split in ("train", "validation")
     )
     networks, histories = [], []
-    try:
-        for member in range(1, section.members + 1):
-            training.seed_everything(seed + member - 1)
-            networks.append(part.build(given.about, section, f"member_{member}"))
-            store = checkpoints.Checkpoints(saved / f"member_{member}", section.checkpoint_seconds)
-            histories.append(
-                training.fit(
-                    networks[-1],
-                    part.loss(section),
-                    train,
-                    validation,
-                    section,
-                    seed + member - 1,
-                    store,
-                )
+    for member in range(section.members):
+        training.seed_everything(seed + member)
+        name = f"member_{member + 1}"
+        networks.append(module.build(prepared, section, name))
+        histories.append(
+            training.fit(
+                networks[-1],
+                module.loss(section),
+                train,
+                validation,
+                section,
+                seed + member,
+                checkpoints.Checkpoints(saved / name, section.checkpoint_seconds),
             )
-    except InputError as error:
-        raise InputError(f"task {task}: {error}") from None
-    seconds = sum(history.seconds for history in histories)
-    network = training.averaged(networks)
+        )
+    return networks, histories
 
-    folder = Path("data/models") / task
-    models.write(folder / "model.keras", network)
-    about = {
-        "parameters": network.count_params(),
-        "epochs": sum(len(history.epochs) for history in histories),
-        "best_epochs": [history.best_epoch for history in histories],
-        "fast": section.fast,
-        "examples": sha256_of(source / "about.json"),
-    }
-    write_json(folder / "about.json", about)
+
+def learning_curve(histories: Sequence[History]) -> str:
+    """Returns the losses of each epoch of each member as CSV."""
     lines = [
         f"{member},{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}"
         for member, history in enumerate(histories, 1)
         for epoch in history.epochs
     ]
-    write_text(
-        Path("data/plots") / task / "learning_curve.csv",
-        "\n".join(["member,epoch,train,validation", *lines]) + "\n",
-    )
-    # Times differ from run to run, so no stage depends on them.
-    write_json(
-        Path("data/times") / f"{task}.json",
-        {
-            "train_seconds": round(seconds, 3),
-            "train_steps": sum(history.steps for history in histories),
-        },
-    )
-    checkpoints.finish(saved)
-    shown = ", ".join(f"{key} {value}" for key, value in about.items() if key != "examples")
-    log.info("%s: %s in %.1f s", task, shown, seconds)
+    return "\n".join(["member,epoch,train,validation", *lines]) + "\n"
 
 
 if __name__ == "__main__":

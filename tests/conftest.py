@@ -57,7 +57,7 @@ tasks:
 # Of the project, what its commands need: no data, and nothing that somebody has put beside them.
 CODE = (
     *("stages", "tools", "dvc.yaml", "Makefile", "pyproject.toml", "requirements.lock"),
-    *(".dvc/plots", ".dvcignore", ".gitattributes", ".gitignore"),
+    *(".dvcignore", ".gitattributes", ".gitignore"),
 )
 DVC_CONFIG = "[core]\n    analytics = false\n    check_update = false\n"
 GIT_CONFIG = "[user]\n    name = test\n    email = test@example.org\n[safe]\n    directory = *\n"

@@ -1,55 +1,99 @@
-"""Examples on disk: named `.npy` arrays, memory-mapped when read, and `about.json`."""
+"""Named `.npy` arrays on disk, memory-mapped when read, beside an `about.json`; and examples, which
+are dataclasses of such arrays and of plain values."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import Field, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from stages.errors import InputError
 from stages.files.writing import RESTORE, read_json, whole, write_json
 
-
-@dataclass(frozen=True)
-class Examples:
-    arrays: dict[str, np.ndarray]
-    about: dict[str, Any]
+Record = TypeVar("Record")
 
 
-def write(folder: Path, examples: Examples) -> None:
-    """Writes one `.npy` file an array, and `about.json` with the shapes, types and sums of them
-    all: examples that differ differ there."""
-    arrays = {}
-    for name, array in examples.arrays.items():
-        with whole(folder / f"{name}.npy") as part, part.open("wb") as file:
-            digest = hashlib.sha256()
+def write(folder: Path, examples: Any) -> None:
+    """Writes a dataclass: each field of the type `np.ndarray` as an array, the others to
+    `about.json`."""
+    arrays, about = {}, {}
+    for field in fields(examples):
+        value = getattr(examples, field.name)
+        if _is_array(field):
+            arrays[field.name] = value
+        else:
+            about[_key(field)] = value
+    write_arrays(folder, arrays, about)
+
+
+def read(folder: Path, model: type[Record]) -> Record:
+    """Reads a dataclass that `write` wrote."""
+    arrays, about = read_arrays(folder)
+    return record(folder / "about.json", about, model, arrays)
+
+
+def record(
+    path: Path,
+    content: Mapping[str, Any],
+    model: type[Record],
+    arrays: Mapping[str, np.ndarray] | None = None,
+) -> Record:
+    """Returns the dataclass `model` of what stands in the file `path`; other keys are ignored."""
+    try:
+        return model(
+            **{
+                field.name: (arrays or {})[field.name] if _is_array(field) else content[_key(field)]
+                for field in fields(model)  # type: ignore[arg-type]
+            }
+        )
+    except KeyError as error:
+        raise InputError(f"{path}: expected the key {error}, found none. {RESTORE}") from None
+
+
+def _is_array(field: "Field[Any]") -> bool:
+    return field.type is np.ndarray
+
+
+def _key(field: "Field[Any]") -> str:
+    """Returns the name of a field in the file, which is another one where an array has its name."""
+    return str(field.metadata.get("key", field.name))
+
+
+def write_arrays(
+    folder: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, object]
+) -> None:
+    """Writes one `.npy` file per array, and `about.json` with the shapes, dtypes and checksums of
+    all: where two folders differ, these files differ."""
+    entries = {}
+    for name, array in arrays.items():
+        digest = hashlib.sha256()
+        with whole(folder / f"{name}.npy") as path, path.open("wb") as file:
 
             def write(block: bytes, file: Any = file, digest: Any = digest) -> None:
                 digest.update(block)
                 file.write(block)
 
-            # NumPy would write to a real file by itself, and not notice when a small one no longer
-            # fits on the disk.
+            # NumPy would write to a real file by itself, and not notice when the end of a small
+            # one no longer fits on the disk.
             np.lib.format.write_array(SimpleNamespace(write=write), array, allow_pickle=False)
-        arrays[name] = {
+        entries[name] = {
             "shape": list(array.shape),
             "dtype": str(array.dtype),
             "sha256": digest.hexdigest(),
         }
-    write_json(folder / "about.json", {**examples.about, "arrays": arrays})
+    write_json(folder / "about.json", {**about, "arrays": entries})
 
 
-def read(folder: Path) -> Examples:
+def read_arrays(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Returns the arrays of a folder, and its `about.json`."""
     about = read_json(folder / "about.json")
-    return Examples(
-        {
-            name: _load(folder / f"{name}.npy", entry["shape"])
-            for name, entry in about["arrays"].items()
-        },
-        about,
-    )
+    return {
+        name: _load(folder / f"{name}.npy", entry["shape"])
+        for name, entry in about["arrays"].items()
+    }, about
 
 
 def _load(path: Path, shape: list[int]) -> np.ndarray:

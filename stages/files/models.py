@@ -4,10 +4,12 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages.errors import InputError
+from stages.files.examples import record
 from stages.files.writing import RESTORE, read_json, sha256_of, whole
 
 
@@ -44,28 +46,46 @@ def read(path: Path) -> Any:
         reason: Exception = error
     except Exception as error:  # what a file holds may be anything, and so are the errors
         reason = error
-    said = " ".join(str(reason).split()).split(". ")[0][
-        :200
-    ]  # what follows is advice for who writes code
+    # What follows the first sentence is advice for programmers.
+    summary = " ".join(str(reason).split()).split(". ")[0][:200]
     raise InputError(
         f"{path}: expected a Keras model as training writes it, received one that is refused: "
-        f"{said}. {RESTORE}"
+        f"{summary}. {RESTORE}"
     ) from None
 
 
-def about(folder: Path, prepared: Path) -> dict[str, Any]:
-    """Returns what `train` wrote about a model. Raises `InputError` where its examples have been
-    prepared anew since.
+@dataclass(frozen=True)
+class TrainedModel:
+    """What training says of a model.
+
+    Attributes:
+        parameters: how many weights it has. epochs: of all its members together.
+        best_epochs: of each member, whose weights were kept.
+        fast: whether its recurrent layers run Reprise's own loop.
+        examples: the sha256 of what `about.json` says of the examples.
+    """
+
+    parameters: int
+    epochs: int
+    best_epochs: list[int]
+    fast: bool
+    examples: str
+
+
+def about(folder: Path, prepared: Path) -> TrainedModel:
+    """Returns what training says of a model. Raises `InputError` where its examples have been
+    prepared again since, and differ.
 
     What a number means to the model stands beside its examples: their scaler, their tokenizer.
     """
-    found = read_json(folder / "about.json")
-    if found.get("examples") != sha256_of(prepared / "about.json"):
+    path = folder / "about.json"
+    trained = record(path, read_json(path), TrainedModel)
+    if trained.examples != sha256_of(prepared / "about.json"):
         raise InputError(
             f"expected the examples in {prepared} that {folder} was trained on, received other "
             "ones: run `dvc repro`"
         )
-    return found
+    return trained
 
 
 def _fixed_date(metadata: bytes) -> bytes:

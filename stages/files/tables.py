@@ -25,8 +25,8 @@ def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
         table.to_csv(part, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
 
-def read_in_parts(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:
-    """Yields a Parquet table part by part, so that memory holds one part at a time."""
+def read_chunks(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:
+    """Yields a Parquet table in chunks, so that memory holds one chunk at a time."""
     with pq.ParquetFile(path) as file:
         # Group by group: asked for all of them at once, Arrow keeps what it has read.
         for group in range(file.num_row_groups):

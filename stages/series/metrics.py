@@ -1,7 +1,7 @@
 """Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask
 is 1."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,13 +36,8 @@ def seasonal_scale(
 
 
 def scores(
-    actual: np.ndarray,
-    forecast: np.ndarray,
-    mask: np.ndarray,
-    scale: np.ndarray,
-    *,
-    by_horizon: bool = False,
-) -> dict[str, np.ndarray]:
+    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray
+) -> dict[str, float]:
     """Returns MAE and RMSE in the units given, MASE (1 is the seasonal naive forecast in training)
     and sMAPE in percent (0 to 200).
 
@@ -52,9 +47,25 @@ def scores(
     Args:
         actual, forecast, mask: (windows, horizon, targets).
         scale: (windows, targets) of `seasonal_scale`, for the series of each window.
-        by_horizon: one score a step, (horizon,) each, instead of one over all.
     """
-    axes = (0, 2) if by_horizon else None
+    errors = _scores(actual, forecast, mask, scale, None)
+    return {name: float(value) for name, value in errors.items()}
+
+
+def scores_by_horizon(
+    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns what `scores` does for each step ahead, (horizon,) each."""
+    return _scores(actual, forecast, mask, scale, (0, 2))
+
+
+def _scores(
+    actual: np.ndarray,
+    forecast: np.ndarray,
+    mask: np.ndarray,
+    scale: np.ndarray,
+    axes: tuple[int, ...] | None,
+) -> dict[str, np.ndarray]:
     error = np.abs(actual - forecast)
     size = np.abs(actual) + np.abs(forecast)
     relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
@@ -67,12 +78,13 @@ def scores(
     }
 
 
-def scaled_errors(
-    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray
-) -> dict[str, np.ndarray]:
+def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """Returns the mean squared and absolute error in the scaler's units, as papers report them."""
     error = np.abs(actual - forecast)
-    return {"scaled_mse": _mean(error**2, mask, None), "scaled_mae": _mean(error, mask, None)}
+    return {
+        "scaled_mse": float(_mean(error**2, mask, None)),
+        "scaled_mae": float(_mean(error, mask, None)),
+    }
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
@@ -85,28 +97,9 @@ def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None)
     )
 
 
-def owa(entry: dict[str, Any], naive2: dict[str, Any]) -> float:
+def owa(scores: Mapping[str, float], naive2: Mapping[str, float]) -> float:
     """Returns the mean of sMAPE and MASE relative to those of Naive2 (Makridakis et al., 2020); NaN
-    where one of these is 0 or none."""
-    references = [naive2[score] for score in ("smape", "mase")]
-    if not all(np.isfinite(value) and value > 0 for value in map(number, references)):
+    where one of these is 0 or does not exist."""
+    if not all(np.isfinite(naive2[name]) and naive2[name] > 0 for name in ("smape", "mase")):
         return float("nan")
-    return (
-        sum(
-            number(entry[score]) / number(reference)
-            for score, reference in zip(("smape", "mase"), references, strict=True)
-        )
-        / 2
-    )
-
-
-def number(value: Any) -> float:
-    """Returns a score as it was computed or read from a file, where null stands for one that does
-    not exist."""
-    return float("nan") if value is None else float(value)
-
-
-def skill(model: float | np.ndarray, baseline: float) -> float | None:
-    """Returns 1 - model / baseline: 1 is perfect, 0 no better, negative worse. None where the
-    baseline makes no error, or is none."""
-    return None if not baseline > 0 or not np.isfinite(model) else float(1 - model / baseline)
+    return (scores["smape"] / naive2["smape"] + scores["mase"] / naive2["mase"]) / 2

@@ -1,11 +1,10 @@
-"""Scalers, fitted on training rows only."""
+"""The scaler of series: raw values to the numbers that a network sees, and back."""
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 ScalerName = Literal["minmax", "standard", "none"]
 
@@ -53,43 +52,3 @@ class Scaler:
     def _of(self, series: np.ndarray, features: list[int]) -> tuple[np.ndarray, np.ndarray]:
         rows = series if len(self.shift_) > 1 else np.zeros_like(series)
         return self.shift_[rows][:, None, features], self.scale_[rows][:, None, features]
-
-
-def of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> Scaler:
-    """Returns the scaler of examples that `scale_and_window` wrote."""
-    return Scaler(np.asarray(arrays["shift_"]), np.asarray(arrays["scale_"]), about["log"])
-
-
-def fit(
-    name: ScalerName, raw: np.ndarray, ranges: np.ndarray, per_series: bool, log: bool = False
-) -> Scaler:
-    """Fits scikit-learn's MinMaxScaler or StandardScaler.
-
-    Args:
-        name: `minmax`: training values lie in [0, 1]; `standard`: mean 0, standard deviation 1;
-            `none`: unchanged.
-        raw: (rows, features) all rows; NaN counts for nothing.
-        ranges: (series, 2) first training row of each series and the row after its last one; no
-            other row is read.
-        per_series: one scaler a series instead of one for all.
-        log: whether it is fitted on the logarithm of the values, which must be positive.
-    """
-    features = raw.shape[1]
-    if name == "none":
-        return Scaler(np.zeros((1, features)), np.ones((1, features)), log)
-    groups = ranges[:, None] if per_series else [ranges]
-    shift, scale = [], []
-    for group in groups:
-        if name == "minmax":
-            minmax = MinMaxScaler()
-            for start, stop in group:
-                minmax.partial_fit(np.log(raw[start:stop]) if log else raw[start:stop])
-            shift.append(minmax.data_min_)
-            scale.append(1 / minmax.scale_)
-        else:
-            standard = StandardScaler()
-            for start, stop in group:
-                standard.partial_fit(np.log(raw[start:stop]) if log else raw[start:stop])
-            shift.append(standard.mean_)
-            scale.append(standard.scale_)
-    return Scaler(np.array(shift), np.array(scale), log)

@@ -30,6 +30,13 @@ class ByDate(Section):
 Split = ByFraction | ByCount | ByDate
 
 
+def starts_of(codes: np.ndarray) -> np.ndarray:
+    """Returns the first row of each series, and the number of rows, (series + 1,), from the number
+    of each row's series (rows,). The rows of a series lie together."""
+    changes = np.flatnonzero(np.diff(codes)) + 1
+    return np.concatenate([[0], changes, [len(codes)]]).astype(np.int64)
+
+
 def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray:
     """Returns where the splits of each series lie.
 

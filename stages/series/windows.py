@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from stages.splits import SPLITS
-
 
 def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
     """Returns which rows can be the first target row of a window of each split.
@@ -63,6 +61,7 @@ class Windows:
     inputs: list[int]
     targets: list[int]
     streams = None  # a window needs no other
+    lengths = None  # all windows have the same
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -111,19 +110,3 @@ class Windows:
 def _columns(values: np.ndarray, columns: list[int]) -> np.ndarray:
     """Returns the columns of `values`; all of them in their order are no copy."""
     return values if columns == list(range(values.shape[-1])) else values[..., columns]
-
-
-def of_split(arrays: dict[str, np.ndarray], about: dict[str, Any], split: str) -> Windows:
-    """Returns the windows of `split` from the examples that `scale_and_window` wrote. Only training
-    windows are strided."""
-    return Windows(
-        arrays["values"],
-        arrays["observed"],
-        arrays["calendar"],
-        arrays["spans"][SPLITS.index(split)],
-        about["lookback"],
-        about["horizon"],
-        about["stride"] if split == "train" else 1,
-        about["inputs"],
-        about["targets"],
-    )

@@ -1,11 +1,11 @@
 """Scores of language models, and how the next token is chosen from its probabilities."""
 
-from typing import Any
-
 import numpy as np
 
+from stages.text.data import TextExamples
 
-def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
+
+def scores(nats: np.ndarray, examples: TextExamples) -> dict[str, float]:
     """Returns the scores of the test tokens.
 
     Args:
@@ -21,13 +21,13 @@ def scores(nats: np.ndarray, about: dict[str, Any]) -> dict[str, float]:
         tokens are scored, in proportion. And `unknown_rate`, the share of unknown tokens.
     """
     mean = float(nats.mean())
-    whole = mean * about["tokens"]["test"] + about["spelling_nats"]["test"]
+    whole = mean * examples.tokens["test"] + examples.spelling_nats["test"]
     return {
         "perplexity": float(np.exp(mean)),
         "nats_per_token": mean,
-        "bits_per_character": float(whole / np.log(2) / about["characters"]["test"]),
-        "perplexity_per_word": float(np.exp(min(whole / about["words"]["test"], 700.0))),
-        "unknown_rate": float(about["unknown_rate"]["test"]),
+        "bits_per_character": float(whole / np.log(2) / examples.characters["test"]),
+        "perplexity_per_word": float(np.exp(min(whole / examples.words["test"], 700.0))),
+        "unknown_rate": float(examples.unknown_rate["test"]),
     }
 
 

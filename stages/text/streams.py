@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.splits import SPLITS
+from stages.text.data import TextExamples
 from stages.text.tokens import PAD
 
 
@@ -38,6 +38,7 @@ class Stream:
     streams: int
     steps: int
     carry: int | None = None
+    lengths = None  # all blocks have the same
 
     @cached_property
     def _length(self) -> int:
@@ -86,7 +87,8 @@ class Prefixes:
     ids: np.ndarray
     starts: np.ndarray
     steps: int
-    streams = None
+    streams = None  # a beginning needs no other
+    lengths = None  # all are padded to the same
 
     @cached_property
     def _targets(self) -> np.ndarray:
@@ -112,22 +114,10 @@ class Prefixes:
 
 
 def of_split(
-    arrays: dict[str, np.ndarray],
-    about: dict[str, Any],
-    split: str,
-    streams: int,
-    steps: int,
-    carry: int | None = None,
+    examples: TextExamples, split: str, streams: int, steps: int, carry: int | None = None
 ) -> Stream | Prefixes:
-    """Returns the batches of `split` from the examples that `tokenize_text` wrote."""
-    ids, starts = tokens_of(arrays, split)
-    if about["examples"] == "prefixes":
-        return Prefixes(ids, starts, int(about["lengths"]["train"][-1]) - 1)
-    return Stream(ids, about["end_id"], min(streams, len(ids)), steps, carry)
-
-
-def tokens_of(arrays: dict[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the ids of a split, (tokens,), and where its texts start in them, (texts + 1,)."""
-    first, last = arrays["texts"][SPLITS.index(split)]
-    offsets = np.asarray(arrays["offsets"][first : last + 1])
-    return arrays["token_ids"][offsets[0] : offsets[-1]], offsets - offsets[0]
+    """Returns the batches of `split`."""
+    ids, starts = examples.tokens_of(split)
+    if examples.examples == "prefixes":
+        return Prefixes(ids, starts, int(examples.lengths["train"][-1]) - 1)
+    return Stream(ids, examples.end_id, min(streams, len(ids)), steps, carry)

@@ -10,6 +10,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, compress
 from typing import Any, Literal, Protocol
@@ -44,6 +45,21 @@ def _apart() -> re.Pattern[str]:
     )
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """The tokens of some texts.
+
+    Attributes:
+        ids: (tokens,) int64, of all texts.
+        lengths: (texts,) how many each text has.
+        unknown: the unknown tokens, in their order.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    unknown: list[str]
+
+
 class Tokenizer(Protocol):
     """Text to ids and back.
 
@@ -63,13 +79,7 @@ class Tokenizer(Protocol):
     @property
     def rarest(self) -> list[str]: ...
 
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the ids of all texts in one array, int64, and how many each text has."""
-        ...
-
-    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
-        """Returns the unknown tokens of the texts, in their order; `ids` are those of `encode`."""
-        ...
+    def encode(self, texts: Sequence[str]) -> Encoded: ...
 
     def decode(self, ids: Iterable[int]) -> str: ...
 
@@ -111,20 +121,15 @@ class Words:
     def count(self, texts: Iterable[str]) -> Counter[str]:
         return Counter(chain.from_iterable(map(self._split, texts)))
 
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        parts = [self._split(text) for text in texts]
-        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        split = [self._split(text) for text in texts]
+        lengths = np.fromiter(map(len, split), np.int64, len(split))
         get = self._ids.get
-        return np.fromiter(
-            (get(word, UNKNOWN) for word in chain.from_iterable(parts)),
-            np.int64,
-            int(lengths.sum()),
-        ), lengths
-
-    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
-        return list(
-            compress(chain.from_iterable(map(self._split, texts)), (ids == UNKNOWN).tolist())
-        )
+        numbers = (get(word, UNKNOWN) for word in chain.from_iterable(split))
+        ids = np.fromiter(numbers, np.int64, int(lengths.sum()))
+        is_unknown = ids == UNKNOWN
+        unknown = compress(chain.from_iterable(split), is_unknown.tolist())
+        return Encoded(ids, lengths, list(unknown) if is_unknown.any() else [])
 
     def decode(self, ids: Iterable[int]) -> str:
         return " ".join(self.tokens[number] for number in ids)
@@ -169,12 +174,10 @@ class Characters:
         points, counts = np.unique(self._points(list(texts))[0], return_counts=True)
         return Counter(dict(zip(map(chr, points.tolist()), counts.tolist(), strict=True)))
 
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, texts: Sequence[str]) -> Encoded:
         points, lengths = self._points(texts)
-        return self._table[points], lengths
-
-    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
-        return list(map(chr, self._points(texts)[0][ids == UNKNOWN].tolist()))
+        ids = self._table[points]
+        return Encoded(ids, lengths, list(map(chr, points[ids == UNKNOWN].tolist())))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(self.tokens[number] for number in ids)
@@ -203,13 +206,11 @@ class Bytes:
     def size(self) -> int:
         return self._trained.get_vocab_size()
 
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        parts = [encoding.ids for encoding in self._trained.encode_batch(list(texts))]
-        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
-        return np.fromiter(chain.from_iterable(parts), np.int64, int(lengths.sum())), lengths
-
-    def unknown(self, texts: Sequence[str], ids: np.ndarray) -> list[str]:
-        return []
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        pieces = [encoding.ids for encoding in self._trained.encode_batch(list(texts))]
+        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+        ids = np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum()))
+        return Encoded(ids, lengths, [])
 
     def decode(self, ids: Iterable[int]) -> str:
         return self._trained.decode(list(ids), skip_special_tokens=False)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from stages.scale_and_window import Parameters, prepare
 
 from stages.files import raw_tables
 from stages.files.examples import Examples
 from stages.kinds.forecasting import baseline, ingest
+from stages.scale_and_window import Parameters, prepare
 from stages.series import baselines
 from stages.series.windows import Windows, spans
 

@@ -1,15 +1,20 @@
-"""The floors of a forecasting task, scored on the test windows."""
+"""The baselines of a forecasting task, scored on the test windows."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from stages.errors import InputError
+from stages.files.task_data import TaskData
+from stages.kinds.data import Baselines
+from stages.scores import MethodScores, numbers
 from stages.sections import Count, Positive, Section
-from stages.series import baselines, metrics, scaling, windows
+from stages.series import baselines, metrics
+from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.outcomes import Outcomes
 
 SEASONAL = ("seasonal_naive", "seasonal_drift", "naive2")
 
@@ -55,9 +60,7 @@ class Parameters(Section):
         return ["last_value", "drift", *(["seasonal_naive"] if self.season > 1 else []), "ridge"]
 
 
-def baseline(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: Parameters
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Parameters) -> Baselines:
     """Scores each method on the test windows.
 
     Returns:
@@ -65,86 +68,70 @@ def baseline(
         `by_horizon`, and `owa` where Naive2 is among them; and the array `mase_scale` (series,
         targets), in raw units.
     """
-    scaler = scaling.of(arrays, about)
-    test = windows.of_split(arrays, about, "test")
-    indices = np.arange(len(test))
-    origins, series = test.locate(indices)
-    starts = np.asarray(arrays["starts"])[:-1][series]
-    needed = (
-        parameters.season + ("seasonal_drift" in parameters.all_methods)
-        if parameters.season > 1
-        else 1
+    examples = data.examples
+    outcomes = Outcomes(examples, "test")
+    starts = examples.first_rows[outcomes.series]
+    _check_history(outcomes.origins - starts, parameters)
+    scale = metrics.seasonal_scale(
+        examples.raw_targets,
+        examples.observed,
+        examples.first_rows,
+        examples.spans[2, :, 0],
+        parameters.season,
     )
-    if (origins - starts).min() < needed:
+    results: dict[str, MethodScores] = {}
+    for method, forecast in _forecasts(examples, parameters, outcomes, starts):
+        results[method] = {
+            **outcomes.scores(forecast, scale),
+            "by_horizon": outcomes.scores_by_horizon(forecast, scale),
+        }
+    if "naive2" in results:
+        reference = numbers(results["naive2"])
+        results = {
+            method: {**scores, "owa": metrics.owa(numbers(scores), reference)}
+            for method, scores in results.items()
+        }
+    return Baselines(results, {"mase_scale": scale})
+
+
+def _check_history(rows_before: np.ndarray, parameters: Parameters) -> None:
+    needed = 1
+    if parameters.season > 1:
+        needed = parameters.season + ("seasonal_drift" in parameters.all_methods)
+    if rows_before.min() < needed:
         raise InputError(
             f"baseline.season: expected at least {needed} rows before every test window, received "
-            f"{int((origins - starts).min())}: "
-            "shorten the season or leave its methods out"
+            f"{int(rows_before.min())}: shorten the season or leave its methods out"
         )
-    raw = _raw(arrays, about, scaler)
-    first_test = arrays["spans"][2, :, 0]
-    scale = metrics.seasonal_scale(
-        raw, arrays["observed"], np.asarray(arrays["starts"])[:-1], first_test, parameters.season
-    )
-    batch = test.future(indices)
-    actual = scaler.inverse(batch["targets"], series, about["targets"])
-    mask = batch["mask"]
-    results: dict[str, Any] = {}
-    for method, forecast in _forecasts(arrays, about, parameters, test, indices, raw, scaler):
-        restored = scaler.inverse(forecast, series, about["targets"])
-        results[method] = {
-            **metrics.scores(actual, restored, mask, scale[series]),
-            **metrics.scaled_errors(batch["targets"], forecast, mask),
-            "by_horizon": metrics.scores(actual, restored, mask, scale[series], by_horizon=True),
-        }
-    for entry in results.values() if "naive2" in results else ():
-        entry["owa"] = metrics.owa(entry, results["naive2"])
-    return results, {"mase_scale": scale}
-
-
-def _raw(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], scaler: scaling.Scaler
-) -> np.ndarray:
-    """Returns the targets of all rows in raw units, (rows, targets) float64."""
-    starts = np.asarray(arrays["starts"])
-    series = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return scaler.inverse(
-        np.asarray(arrays["values"])[:, None, about["targets"]], series, about["targets"]
-    )[:, 0]
 
 
 def _forecasts(
-    arrays: dict[str, np.ndarray],
-    about: dict[str, Any],
-    parameters: Parameters,
-    test: windows.Windows,
-    indices: np.ndarray,
-    raw: np.ndarray,
-    scaler: scaling.Scaler,
+    examples: SeriesExamples, parameters: Parameters, outcomes: Outcomes, starts: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields each method's forecasts (windows, horizon, targets), in the scaler's units."""
-    origins, series = test.locate(indices)
-    starts = np.asarray(arrays["starts"])[:-1][series]
+    """Yields each method's forecasts (windows, horizon, targets), in the scaler's units.
+
+    Args:
+        starts: (windows,) first row of each window's series.
+    """
+    test, raw = outcomes.windows, examples.raw_targets
     for method in parameters.all_methods:
         if method in baselines.VECTORISED:
-            yield method, baselines.VECTORISED[method](test, origins, starts, parameters.season)
+            forecast = baselines.VECTORISED[method]
+            yield method, forecast(test, outcomes.origins, starts, parameters.season)
         elif method == "ridge":
-            validation = windows.of_split(arrays, about, "validation")
             ridge = baselines.fit_ridge(
-                windows.of_split(arrays, about, "train"), validation, tuple(parameters.alphas)
+                examples.windows_of("train"),
+                examples.windows_of("validation"),
+                tuple(parameters.alphas),
             )
-            yield (
-                method,
-                np.concatenate(
-                    [ridge.forecast(test, some) for some in baselines.chunks(len(test))]
-                ),
-            )
+            chunks = baselines.chunks(len(test))
+            yield method, np.concatenate([ridge.forecast(test, chunk) for chunk in chunks])
         else:
-            out = np.empty((len(indices), test.horizon, len(test.targets)))
-            for index in tqdm(range(len(indices)), desc=method, disable=None):
+            out = np.empty((len(test), test.horizon, len(test.targets)))
+            for index in tqdm(range(len(test)), desc=method, disable=None):
                 for target in range(len(test.targets)):
-                    history = raw[starts[index] : origins[index], target]
+                    history = raw[starts[index] : outcomes.origins[index], target]
                     out[index, :, target] = baselines.LOCAL[method](
                         history, test.horizon, parameters.season
                     )
-            yield method, scaler.forward(out, series, about["targets"])
+            yield method, examples.fitted_scaler.forward(out, outcomes.series, examples.targets)

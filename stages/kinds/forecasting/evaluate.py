@@ -1,109 +1,75 @@
-"""The network's scores on the test windows beside the floors, and intervals fitted on
-validation."""
+"""The network's scores on the test windows, and intervals fitted on validation."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from stages.kinds import Curve
-from stages.sections import Section
-from stages.series import intervals, metrics, scaling
+from stages import drawing
+from stages.files.task_data import TaskData
+from stages.kinds.data import Baselines, Evaluation, Judged
+from stages.scores import Score, numbers
+from stages.sections import one_of
+from stages.series import intervals, metrics
+from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.outcomes import Outcomes
 from stages.series.windows import Windows
-from stages.series.windows import of_split as batches
 
-__all__ = ["CURVE", "Parameters", "evaluate"]
+# All are errors, and 0 is perfect.
+SCORES = {
+    **{name: Score() for name in ("mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae")},
+    "owa": Score(needs="naive2 among baseline.methods"),
+}
+HEADLINES = ("coverage_95",)
 
 
-CURVE = Curve("horizon", "mae", "steps ahead", "MAE", "error on the test split, by steps ahead")
-
-
-class Parameters(Section):
-    """score: what skill, the best baseline and the summary go by. All scores are errors: lower is
-    better."""
-
-    score: Literal["mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae", "owa"] = "mae"
+class Parameters(Judged):
+    score: Annotated[str, one_of(SCORES)] = "mae"
 
 
 def evaluate(
-    arrays: dict[str, np.ndarray],
-    about: dict[str, Any],
+    data: TaskData[IngestedSeries, SeriesExamples],
     predict: Callable[[Windows], np.ndarray],
-    floors: dict[str, Any],
-    floor_arrays: dict[str, np.ndarray],
+    baselines: Baselines,
     parameters: Parameters,
-) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
+) -> Evaluation:
     """Scores the network.
 
     Args:
         predict: the network: windows -> (windows, horizon, targets), in the scaler's units.
-        floors, floor_arrays: what the baseline stage wrote.
 
     Returns:
-        The scores `{model, baseline, best_baseline, skill}`; the errors of all methods by step
-        (`method`, `horizon`, `mae`, ...); and the array `half_widths` (levels, horizon, targets) of
-        the intervals, in the scaler's units.
+        The scores; the errors of all methods by step (`method`, `horizon`, `mae`, ...); and the
+        array `half_widths` (levels, horizon, targets) of the intervals, in the scaler's units.
     """
-    scaler = scaling.of(arrays, about)
-    residuals, masks = _residuals(arrays, about, predict, "validation")
-    widths = intervals.half_widths(residuals, masks)
-
-    test = batches(arrays, about, "test")
-    forecast = predict(test)
-    indices = np.arange(len(test))
-    _, series = test.locate(indices)
-    batch = test.future(indices)
-    mask, targets = batch["mask"], about["targets"]
-    actual, restored = (
-        scaler.inverse(values, series, targets) for values in (batch["targets"], forecast)
-    )
-    scale = floor_arrays["mase_scale"][series]
-    model: dict[str, Any] = {
-        **metrics.scores(actual, restored, mask, scale),
-        **metrics.scaled_errors(batch["targets"], forecast, mask),
-        **intervals.coverage(batch["targets"] - forecast, mask, widths),
+    validation, test = (Outcomes(data.examples, split) for split in ("validation", "test"))
+    widths = intervals.half_widths(validation.scaled - predict(validation.windows), validation.mask)
+    forecast, scale = predict(test.windows), baselines.arrays["mase_scale"]
+    scores = {
+        **test.scores(forecast, scale),
+        **intervals.coverage(test.scaled - forecast, test.mask, widths),
     }
     for level, width in zip(intervals.LEVELS, widths, strict=True):
-        low, high = (scaler.inverse(forecast + side * width, series, targets) for side in (-1, 1))
-        model[f"width_{level}"] = (high - low).mean()
+        low, high = (test.restored(forecast + side * width) for side in (-1, 1))
+        scores[f"width_{level}"] = float((high - low).mean())
+    if "naive2" in baselines.scores:
+        scores["owa"] = metrics.owa(scores, numbers(baselines.scores["naive2"]))
 
-    methods = {"model": metrics.scores(actual, restored, mask, scale, by_horizon=True)}
-    methods |= {name: entry["by_horizon"] for name, entry in floors.items()}
-    steps = np.arange(1, test.horizon + 1)
-    curves = pd.concat(
+    curves: dict[str, Any] = {"model": test.scores_by_horizon(forecast, scale)}
+    curves |= {method: entry["by_horizon"] for method, entry in baselines.scores.items()}
+    steps = np.arange(1, data.examples.horizon + 1)
+    curve = pd.concat(
         [
-            pd.DataFrame({"method": name, "horizon": steps, **curve})
-            for name, curve in methods.items()
+            pd.DataFrame({"method": method, "horizon": steps, **errors})
+            for method, errors in curves.items()
         ],
         ignore_index=True,
     )
-
-    baseline = {
-        name: {key: value for key, value in entry.items() if key != "by_horizon"}
-        for name, entry in floors.items()
-    }
-    if "naive2" in baseline:
-        model["owa"] = metrics.owa(model, baseline["naive2"])
-    of_baselines = {
-        name: metrics.number(entry[parameters.score]) for name, entry in baseline.items()
-    }
-    best = min(of_baselines, key=lambda name: np.nan_to_num(of_baselines[name], nan=np.inf))
-    scores = {
-        "model": model,
-        "baseline": baseline,
-        "best_baseline": best,
-        "skill": metrics.skill(model[parameters.score], of_baselines[best]),
-    }
-    return scores, curves, {"half_widths": widths}
+    title = "error on the test split, by steps ahead"
+    return Evaluation(scores, curve, title, {"half_widths": widths})
 
 
-def _residuals(
-    arrays: dict[str, np.ndarray],
-    about: dict[str, Any],
-    predict: Callable[[Windows], np.ndarray],
-    split: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    windows = batches(arrays, about, split)
-    batch = windows.future(np.arange(len(windows)))
-    return batch["targets"] - predict(windows), batch["mask"]
+def draw(axes: Any, curve: pd.DataFrame) -> None:
+    """Draws the mean absolute error of each method over the steps ahead."""
+    drawing.draw_methods(axes, curve, "horizon", "mae", "steps ahead", "MAE", logarithmic=True)

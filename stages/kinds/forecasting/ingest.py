@@ -3,22 +3,23 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.errors import InputError
+from stages.files import raw_tables
 from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
 from stages.series import grid, tidying, times
+from stages.series.data import IngestedSeries
 from stages.series.numbers import sentinels, to_numbers
 from stages.series.splits import ByDate, Split
 
 log = logging.getLogger("reprise")
-
-READS = "tables"
 
 
 def _frequency(name: str) -> str:
@@ -156,13 +157,13 @@ class Parameters(NumberFormat):
 
 
 @dataclass(frozen=True)
-class Read:
-    """A long table with `series`, `time` and the value columns, how its times were read, and what
-    was found out."""
+class LongTable:
+    """A table with `series`, `time` and the value columns, how its times were read, and what was
+    detected on the way."""
 
     table: pd.DataFrame
     times: times.Times
-    reading: Reading = field(default_factory=Reading)
+    reading: Reading
 
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
@@ -183,75 +184,75 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     return Wanted([*others, *listed], matches, lambda name: name not in others)
 
 
+def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.DataFrame]:
+    """Reads a raw table, or those of a folder in the order of their times; or `newer` rows, which
+    come as one table."""
+    files = None if newer else parameters.parts
+    return raw_tables.read_parts(path, files, columns_to_read(parameters, newer=newer), parameters)
+
+
 def ingest(
-    parts: Sequence[pd.DataFrame], parameters: Parameters
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Returns the tidy table of `stages.series.tidying.tidy` and what `about.json` says of it."""
-    parameters = parameters.naming(list(parts[0].columns))
-    read = _long(parts, parameters, parameters.columns, parameters.time_format, None)
+    tables: Sequence[pd.DataFrame], parameters: Parameters
+) -> tuple[pd.DataFrame, IngestedSeries]:
+    """Returns the tidy table of `stages.series.tidying.tidy`, and what is to be said of it."""
+    parameters = parameters.naming(list(tables[0].columns))
+    long = _long(tables, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
     if isinstance(split, ByDate):
         split = split.on_clock(
-            lambda time: times.on_clock(time, read.times.zone, read.times.in_utc)
+            lambda time: times.on_clock(time, long.times.zone, long.times.in_utc)
         )
     table, counts = tidying.tidy(
-        read.table,
+        long.table,
         parameters.columns,
         parameters.frequency,
         parameters.duplicates,
         parameters.gaps,
         split,
     )
-    reading = {**read.times.reading, **read.reading}
-    if found := _sentinels(read.table, parameters.columns):
-        reading["possible_missing_values"] = found
-    return table, {
+    reading = {**long.times.reading, **long.reading}
+    if suspects := _suspects(long.table, parameters.columns):
+        reading["possible_missing_values"] = suspects
+    return table, IngestedSeries(
+        reading=reading,
         **counts,
-        "inputs": parameters.input_columns,
-        "targets": parameters.target_columns,
-        "first_time": str(table["time"].iloc[0]),
-        "last_time": str(table["time"].iloc[-1]),
-        "zone": read.times.zone,
-        "in_utc": read.times.in_utc,
-        "reading": reading,
-    }
+        inputs=parameters.input_columns,
+        targets=parameters.target_columns,
+        first_time=str(table["time"].iloc[0]),
+        last_time=str(table["time"].iloc[-1]),
+        zone=long.times.zone,
+        in_utc=long.times.in_utc,
+    )
 
 
 def newer(
-    parts: Sequence[pd.DataFrame], parameters: Parameters, ingested: dict[str, Any]
+    tables: Sequence[pd.DataFrame], parameters: Parameters, ingested: IngestedSeries
 ) -> pd.DataFrame:
     """Returns the inputs of rows that came after training as a long table.
 
-    Times are read as they were in training: a few rows may be read in several ways, of which all
-    rows left one.
+    Times are read as in training, where all rows together left one way to read them: a few rows
+    alone may leave several.
     """
-    read = _long(
-        parts,
-        parameters,
-        parameters.input_columns,
-        ingested["reading"].get("time_format"),
-        ingested,
-    )
-    dates, known = (
-        pd.api.types.is_datetime64_any_dtype(read.table["time"]),
-        not ingested["frequency"].isdecimal(),
-    )
-    if dates != known:
-        expected, received = ("dates", "whole numbers") if known else ("whole numbers", "dates")
+    columns = parameters.input_columns
+    long = _long(tables, parameters, columns, ingested.reading.get("time_format"), ingested)
+    has_dates = pd.api.types.is_datetime64_any_dtype(long.table["time"])
+    had_dates = not ingested.frequency.isdecimal()
+    if has_dates != had_dates:
+        expected, received = ("dates", "whole numbers") if had_dates else ("whole numbers", "dates")
         raise InputError(
             f"column {parameters.time!r}: expected {expected}, as in training, received {received}"
         )
-    _sentinels(read.table, parameters.input_columns)
-    return read.table
+    _suspects(long.table, columns)
+    return long.table
 
 
-def _sentinels(table: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, int]]:
+def _suspects(table: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, int]]:
     """Warns of the values of each column that look as if they stood for missing ones, and returns
     them."""
-    found = {
+    suspects = {
         column: values for column in columns if (values := sentinels(table[column].to_numpy()))
     }
-    for column, values in found.items():
+    for column, values in suspects.items():
         shown = ", ".join(f"{value} ({count} times)" for value, count in values.items())
         log.warning(
             "column %r: %s: far from all other values; if missing ones are written so, name them "
@@ -259,66 +260,69 @@ def _sentinels(table: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, i
             column,
             shown,
         )
-    return found
+    return suspects
 
 
 def _long(
-    parts: Sequence[pd.DataFrame],
+    tables: Sequence[pd.DataFrame],
     parameters: Parameters,
     columns: list[str],
     time_format: str | None,
-    ingested: dict[str, Any] | None,
-) -> Read:
-    if not any(len(part) for part in parts):
+    ingested: IngestedSeries | None,
+) -> LongTable:
+    """Returns raw tables as one long table. `ingested`: of training, where rows are newer."""
+    if not any(len(table) for table in tables):
         raise InputError("expected at least one row of data below the header, received none")
-    reading: Reading = {**parts[0].attrs.get("reading", {})}
+    reading: Reading = {**tables[0].attrs.get("reading", {})}
     if parameters.layout == "rows":
-        table = tidying.stack_rows(
-            parts, str(parameters.series), parameters.target_columns[0], parameters, reading
+        long = tidying.stack_rows(
+            tables, str(parameters.series), parameters.target_columns[0], parameters, reading
         )
-        if not len(table):
+        if not len(long):
             raise InputError(
                 f"expected value columns with numbers, found none that match {parameters.values!r}"
             )
-        return Read(table, times.Times(table["time"]), reading)
-    table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    absent = [
-        name
-        for name in (parameters.targets if parameters.layout == "columns" else columns)
-        if name not in table
-    ]
+        return LongTable(long, times.Times(long["time"]), reading)
+    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    by_columns = parameters.layout == "columns"
+    absent = [name for name in (parameters.targets if by_columns else columns) if name not in table]
     if absent:
         raise InputError(
             f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}"
         )
     names = None if parameters.series is None else tidying.names_of(table[parameters.series])
+    clock = _times(table, names, parameters, time_format, ingested)
+    if by_columns:
+        long = tidying.stack_columns(
+            table, clock.values, list(parameters.targets), "value", parameters, reading
+        )
+    else:
+        values = pd.DataFrame(to_numbers(table[columns], parameters, reading), columns=columns)
+        series = "all" if names is None else names.to_numpy()
+        long = values.assign(series=series, time=clock.values.to_numpy())
+    return LongTable(long, clock, reading)
+
+
+def _times(
+    table: pd.DataFrame,
+    names: pd.Series | None,
+    parameters: Parameters,
+    time_format: str | None,
+    ingested: IngestedSeries | None,
+) -> times.Times:
+    """Returns the times of the rows; without a column of times, the steps of each series."""
     if parameters.time is None:
         steps = (
             pd.Series(range(len(table)))
             if names is None
             else table.groupby(names.to_numpy(), sort=False).cumcount()
         )
-        read = times.Times(steps.astype("int64"))
-    else:
-        known = ingested or {
-            "zone": parameters.zone,
-            "in_utc": None,
-            "frequency": parameters.frequency or "",
-        }
-        read = times.read_times(
-            table[parameters.time],
-            time_format,
-            known["zone"],
-            known["frequency"].isdecimal(),
-            known["in_utc"],
-        )
-    if parameters.layout == "columns":
-        table = tidying.stack_columns(
-            table, read.values, list(parameters.targets), "value", parameters, reading
-        )
-    else:
-        values = pd.DataFrame(to_numbers(table[columns], parameters, reading), columns=columns)
-        table = values.assign(
-            series="all" if names is None else names.to_numpy(), time=read.values.to_numpy()
-        )
-    return Read(table, read, reading)
+        return times.Times(steps.astype("int64"))
+    zone, in_utc, frequency = (
+        (parameters.zone, None, parameters.frequency or "")
+        if ingested is None
+        else (ingested.zone, ingested.in_utc, ingested.frequency)
+    )
+    return times.read_times(
+        table[parameters.time], time_format, zone, frequency.isdecimal(), in_utc
+    )

@@ -1,7 +1,6 @@
 """The future after the last known row of each series."""
 
 import argparse
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +11,18 @@ import numpy as np
 import pandas as pd
 
 from stages.errors import InputError
-from stages.kinds import Known, Prediction
+from stages.files.task_data import TaskData
+from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.forecasting import ingest
+from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
-from stages.series import calendar, grid, intervals, scaling, tidying, times
+from stages.series import calendar, grid, intervals, times
+from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.drawing import draw_forecast as draw
 
-log = logging.getLogger("reprise")
+Data = TaskData[IngestedSeries, SeriesExamples]
 
-DRAWN = "forecast"
+__all__ = ["Parameters", "arguments", "draw", "predict"]
 
 
 class Parameters(Section):
@@ -30,13 +33,21 @@ class Parameters(Section):
 
 @dataclass(frozen=True)
 class Last:
-    """The last window of each series, as batches without targets."""
+    """The last window of each series, as batches without targets.
+
+    Attributes:
+        inputs: as `stages.series.windows.Windows.cut` returns them.
+        names: of the series. futures: their times after the window, (horizon,) each.
+    """
 
     inputs: dict[str, np.ndarray]
+    names: list[str]
+    futures: list[np.ndarray]
     streams = None
+    lengths = None
 
     def __len__(self) -> int:
-        return len(self.inputs["window"])
+        return len(self.names)
 
     def cut(self, indices: np.ndarray) -> dict[str, Any]:
         return {
@@ -45,141 +56,94 @@ class Last:
         }
 
 
-def join(table: pd.DataFrame, parts: list[pd.DataFrame], known: Known) -> pd.DataFrame:
-    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's
-    table that come before them.
-
-    Rows of the table that are later than a series' newer rows are left out, as if they were not
-    known yet. Without a column of times the newer rows are the steps after the table's last one.
-    """
-    about, layout = known.about, known.layout
-    layout = layout.naming(
-        about["series"]
-        if layout.layout == "columns"
-        else [about["columns"][target] for target in about["targets"]]
-    )
-    columns = layout.input_columns
-    newer = ingest.newer(parts, layout, known.ingested)
-    names = newer["series"].unique()
-    trained = set(about["series"])
-    unknown = [name for name in names if name not in trained]
-    if unknown:
-        raise InputError(
-            f"column series: expected one of the {len(about['series'])} series of training, such "
-            f"as {about['series'][0]!r}, "
-            f"received {unknown[0]!r}"
-        )
-    table = table.loc[
-        table["series"].isin(names),
-        ["series", "time", *columns, *(f"observed_{name}" for name in columns)],
-    ]
-    table = table.astype({"series": "str"}).reset_index(drop=True)
-    if layout.time is None:
-        newer["time"] += newer["series"].map(table.groupby("series")["time"].max() + 1)
-    # What was filled in is no row that is known: gaps that newer rows close are filled with their
-    # help.
-    table[columns] = table[columns].where(
-        table[[f"observed_{name}" for name in columns]].to_numpy()
-    )
-    table = table[table["time"] <= table["series"].map(newer.groupby("series")["time"].max())]
-    both = pd.concat(
-        [table[["series", "time", *columns]], newer[["series", "time", *columns]]],
-        ignore_index=True,
-    )
-    # Where both have a row, the newer one holds; rows of the newer file that are there twice are
-    # for `tidy`.
-    old = pd.Series(np.arange(len(both)) < len(table))
-    both = both[~(old & both.duplicated(["series", "time"], keep=False))]
-    both = tidying.tidy(both, columns, about["frequency"], layout.duplicates, layout.gaps, None)[0]
-    if layout.gaps != "zero":  # which says that there is nothing where there is no row
-        _tell_what_is_filled(both, columns, about["lookback"])
-    return both
-
-
-def _tell_what_is_filled(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
-    """Warns of values that were filled in among those that the network sees; raises `InputError`
-    where these are most of them."""
-    for name, rows in table.groupby("series", sort=False, observed=True):
-        seen = rows.iloc[-lookback:]
-        filled = int((~seen[[f"observed_{column}" for column in columns]]).any(axis=1).sum())
-        if 2 * filled > lookback:
-            raise InputError(
-                f"series {name!r}: expected rows for most of the {lookback} steps before the "
-                "forecast (the lookback), received "
-                f"{len(seen) - filled}, the others missing from {seen['time'].iloc[0]} on: give "
-                "the rows between the task's table and these"
-            )
-        if filled:
-            log.warning(
-                "series %r: %d of the %d rows that the network sees were filled in, as "
-                "ingest.gaps says",
-                name,
-                filled,
-                len(seen),
-            )
-
-
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what can be asked of a trained model on the command line."""
+    """Adds what can be asked of a trained network on the command line."""
     parser.add_argument(
         "--input", type=Path, help="newer rows, laid out as the task's raw file, to forecast from"
     )
     parser.add_argument("--output", type=Path, help="the CSV file to write the forecast to")
 
 
-def predict(
-    known: Known, network: Any, parameters: Parameters, given: argparse.Namespace
-) -> Prediction:
-    """Forecasts from the last known rows, or from those behind them that are given.
+def predict(request: Request, network: Any, parameters: Parameters) -> Prediction | Answer:
+    """Forecasts from the last known rows, or from the newer ones that `--input` names.
 
     Returns:
-        `forecast.csv`, the table of `forecast`; and the rows of a plot: `time`, `actual`, `mean`
+        `forecast.csv`, the table of `forecast`; and the table of a plot: `time`, `actual`, `mean`
         and the intervals.
     """
-    from stages.networks import training
+    from stages.networks.prediction import predict as apply_network
 
-    if (given.input is None) != (given.output is None):
+    source, target = request.arguments.input, request.arguments.output
+    if (source is None) != (target is None):
         raise InputError("expected both --input and --output, or neither, received one of them")
-    table = known.table()
+    data: Data = request.data
+    widths = request.fitted["half_widths"]
+    apply = partial(apply_network, network)
+    if source is None:
+        table = data.ingested.read()
+        result = forecast(table, data, widths, apply)
+        about = data.ingested.about
+        clock = times.local(table["time"].to_numpy(), about.zone, about.in_utc)
+        title, rows = plot(table.assign(time=clock), result, parameters.history)
+        return Prediction({"forecast.csv": _csv(result)}, rows, f"{title}, forecast")
+    assert isinstance(request.layout, ingest.Parameters)
     try:
-        if given.input is not None:
-            table = join(table, known.raw(given.input), known)
-        run = partial(training.predict, network)
-        found = forecast(table, known, run)
+        newer = ingest.read(source, request.layout, newer=True)
+        table = join(data.ingested.read(), newer, data, request.layout)
+        return Answer(_csv(forecast(table, data, widths, apply)))
     except InputError as error:
         # Errors of reading name the file by themselves.
-        where = "" if given.input is None or str(given.input) in str(error) else f"{given.input}: "
+        where = "" if str(source) in str(error) else f"{source}: "
         raise InputError(f"{where}{error}") from None
-    content = found.to_csv(index=False, float_format="%.7g", lineterminator="\n")
-    if given.input is not None:
-        return Prediction(asked=content)
-    table = table.assign(
-        time=times.local(table["time"].to_numpy(), known.ingested["zone"], known.ingested["in_utc"])
-    )
-    title, rows = plot(table, found, parameters.history)
-    return Prediction({"forecast.csv": content}, rows, f"{title}, forecast")
 
 
-def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray]) -> pd.DataFrame:
+def _csv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
+
+
+def forecast(
+    table: pd.DataFrame, data: Data, widths: np.ndarray, apply: Callable[[Last], np.ndarray]
+) -> pd.DataFrame:
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
         table: `series`, `time` and the input columns.
-        known: the examples (scaler, columns, lookback, horizon) and the half widths of the
-            intervals, (levels, horizon, targets).
-        run: the network: batches -> (series, horizon, targets), in the scaler's units.
+        widths: half widths of the intervals, (levels, horizon, targets).
+        apply: the network: batches -> (series, horizon, targets), in the scaler's units.
 
     Returns:
         A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`,
         `upper_80`, `lower_95`, `upper_95`, in raw units.
     """
-    about, zone = known.about, (known.ingested["zone"], known.ingested["in_utc"])
-    lookback, horizon = about["lookback"], about["horizon"]
-    places = {name: index for index, name in enumerate(about["series"])}
-    scaler = scaling.of(known.examples.arrays, about)
-    inputs = [about["columns"][index] for index in about["inputs"]]
-    step, dropped = grid.parse(about["frequency"]), set(about["dropped_series"])
-    windows, cycles, ids, names, futures = [], [], [], [], []
+    examples, about = data.examples, data.ingested.about
+    last = last_windows(table, data)
+    series = last.inputs["series"]
+    scaled = apply(last)
+    columns = {"mean": examples.restored(scaled, series)}
+    for level, width in zip(intervals.LEVELS, widths, strict=True):
+        columns[f"lower_{level}"] = examples.restored(scaled - width, series)
+        columns[f"upper_{level}"] = examples.restored(scaled + width, series)
+    targets = examples.target_names
+    clock = np.repeat(np.concatenate(last.futures), len(targets))
+    return pd.DataFrame(
+        {
+            "time": times.shown(clock, about.zone, about.in_utc),
+            "series": np.repeat(
+                np.array(last.names, dtype=object), examples.horizon * len(targets)
+            ),
+            "target": np.tile(targets, len(last) * examples.horizon),
+            **{name: values.ravel() for name, values in columns.items()},
+        }
+    )
+
+
+def last_windows(table: pd.DataFrame, data: Data) -> Last:
+    """Returns the last window of each series of a tidy table."""
+    examples, about = data.examples, data.ingested.about
+    lookback, horizon = examples.lookback, examples.horizon
+    numbers = {name: number for number, name in enumerate(examples.series)}
+    step, dropped = grid.parse(examples.frequency), set(examples.dropped_series)
+    windows, cycles, names, futures = [], [], [], []
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in dropped:
             continue
@@ -190,37 +154,25 @@ def forecast(table: pd.DataFrame, known: Known, run: Callable[[Last], np.ndarray
             )
         rows = rows.iloc[-lookback:]
         future = step.following(rows["time"].iloc[-1], horizon)
-        windows.append(rows[inputs].to_numpy(np.float64))
+        clock = np.concatenate([rows["time"].to_numpy(), future])
+        windows.append(rows[examples.input_names].to_numpy(np.float64))
         cycles.append(
-            calendar.features(
-                times.local(np.concatenate([rows["time"].to_numpy(), future]), *zone),
-                about["calendar"],
-            )
+            calendar.features(times.local(clock, about.zone, about.in_utc), examples.cycles)
         )
-        ids.append(places[str(name)])
-        names.append(name)
+        names.append(str(name))
         futures.append(future)
-    index = np.array(ids, np.int32)
-    window = scaler.forward(np.stack(windows), index, about["inputs"]).astype(np.float32)
-    scaled = run(Last({"window": window, "calendar": np.stack(cycles), "series": index}))
-    out = {"mean": scaler.inverse(scaled, index, about["targets"])}
-    for level, width in zip(intervals.LEVELS, known.fitted["half_widths"], strict=True):
-        out[f"lower_{level}"] = scaler.inverse(scaled - width, index, about["targets"])
-        out[f"upper_{level}"] = scaler.inverse(scaled + width, index, about["targets"])
-    targets = [about["columns"][target] for target in about["targets"]]
-    each = horizon * len(targets)
-    return pd.DataFrame(
-        {
-            "time": times.shown(np.repeat(np.concatenate(futures), len(targets)), *zone),
-            "series": np.repeat(np.array(names, dtype=object), each),
-            "target": np.tile(targets, len(names) * horizon),
-            **{name: values.ravel() for name, values in out.items()},
-        }
-    )
+    series = np.array([numbers[name] for name in names], np.int32)
+    window = examples.fitted_scaler.forward(np.stack(windows), series, examples.inputs)
+    inputs = {
+        "window": window.astype(np.float32),
+        "calendar": np.stack(cycles),
+        "series": series,
+    }
+    return Last(inputs, names, futures)
 
 
 def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str, pd.DataFrame]:
-    """Returns a title and the rows of a plot of the first target of the first series: `time`,
+    """Returns a title and the table of a plot of the first target of the first series: `time`,
     `actual`, `mean` and the intervals."""
     name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
     known = table[table["series"] == name].tail(history)

@@ -1,18 +1,22 @@
-"""The floors of a language model: counted unigrams, and interpolated trigrams, on the tokens that
-the network is scored on."""
+"""The baselines of a language model: unigrams and interpolated trigrams, counted, on the tokens
+that the network is scored on."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from stages.files.task_data import TaskData
+from stages.kinds.data import Baselines
+from stages.scores import MethodScores
 from stages.sections import Section
-from stages.text import language, ngrams, streams
+from stages.text import language, ngrams
+from stages.text.data import IngestedTexts, TextExamples
 
 
 class Parameters(Section):
-    """methods: `unigram`: how often a token is; `trigram`: interpolated Kneser-Ney of the two
-    tokens before it."""
+    """methods: `unigram`: how frequent a token is; `trigram`: interpolated Kneser-Ney smoothing,
+    given the two tokens before it."""
 
     methods: Annotated[list[Literal["unigram", "trigram"]], Field(min_length=1)] = [
         "unigram",
@@ -20,32 +24,31 @@ class Parameters(Section):
     ]
 
 
-def baseline(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], parameters: Parameters
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def baseline(data: TaskData[IngestedTexts, TextExamples], parameters: Parameters) -> Baselines:
     """Returns each method's scores on the test tokens, and no arrays."""
-    train, train_starts = streams.tokens_of(arrays, "train")
-    test, test_starts = streams.tokens_of(arrays, "test")
-    train, test = np.asarray(train, np.int64), np.asarray(test, np.int64)
-    prefixes = about["examples"] == "prefixes"
-    # A text of its own starts anew; in a stream all before a token is known.
-    of_train, of_test = (
-        _marks(starts, len(ids)) if prefixes else None
-        for ids, starts in ((train, train_starts), (test, test_starts))
-    )
-    scores: dict[str, Any] = {}
+    examples = data.examples
+    train, train_starts = _tokens_and_starts(examples, "train")
+    test, test_starts = _tokens_and_starts(examples, "test")
+    scores: dict[str, MethodScores] = {}
     for method in parameters.methods:
         if method == "unigram":
-            found = ngrams.unigram(train, about["vocabulary_size"], test)
+            log_probabilities = ngrams.unigram(train, examples.vocabulary_size, test)
         else:
-            found = ngrams.KneserNey(train, about["vocabulary_size"], of_train).log_probabilities(
-                test, of_test
-            )
-        scores[method] = language.scores(-(found if of_test is None else found[~of_test]), about)
-    return scores, {}
+            model = ngrams.KneserNey(train, examples.vocabulary_size, train_starts)
+            log_probabilities = model.log_probabilities(test, test_starts)
+        if test_starts is not None:
+            log_probabilities = log_probabilities[~test_starts]
+        scores[method] = language.scores(-log_probabilities, examples)
+    return Baselines(scores)
 
 
-def _marks(starts: np.ndarray, tokens: int) -> np.ndarray:
-    marks = np.zeros(tokens, bool)
-    marks[starts[:-1][starts[:-1] < tokens]] = True
-    return marks
+def _tokens_and_starts(examples: TextExamples, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the tokens of a split, and where texts start, (tokens,) bool; None in a stream, where
+    everything before a token is known."""
+    ids, starts = examples.tokens_of(split)
+    ids = np.asarray(ids, np.int64)
+    if examples.examples == "stream":
+        return ids, None
+    marks = np.zeros(len(ids), bool)
+    marks[starts[:-1][starts[:-1] < len(ids)]] = True
+    return ids, marks

@@ -1,77 +1,66 @@
-"""The network's perplexity on every test token, beside the counted floors, and how often it had the
-token among its first guesses."""
+"""The network's perplexity on every test token, and how often the token was among its first
+guesses."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from stages.kinds import Curve
-from stages.sections import Count, Section
+from stages import drawing
+from stages.files.task_data import TaskData
+from stages.kinds.data import Baselines, Evaluation, Judged
+from stages.scores import Score
+from stages.sections import Count, one_of
 from stages.text import language, streams
+from stages.text.data import IngestedTexts, TextExamples
 
-__all__ = ["CURVE", "Parameters", "evaluate"]
-
-CURVE = Curve(
-    "guesses",
-    "share",
-    "guesses",
-    "share of tokens",
-    "test tokens that are among the likeliest",
-    logarithmic=False,
-)
+# The skill of each is relative to 0.
+SCORES = {
+    name: Score()
+    for name in ("perplexity", "nats_per_token", "bits_per_character", "perplexity_per_word")
+}
+HEADLINES: tuple[str, ...] = ()
 GUESSES = 10
 
 
-class Parameters(Section):
-    """score: what skill, the best baseline and the summary go by; lower is better for all.
+class Parameters(Judged):
+    """streams, steps: the test text is read as so many streams side by side, so many tokens at a
+    time, with the state carried. Only the first tokens of each stream lack what came before
+    them."""
 
-    streams, steps: the test text is read as so many streams side by side, so many tokens at a time,
-        with the state carried. Only the first tokens of each stream lack what came before them.
-    """
-
-    score: Literal["perplexity", "nats_per_token", "bits_per_character", "perplexity_per_word"] = (
-        "perplexity"
-    )
+    score: Annotated[str, one_of(SCORES)] = "perplexity"
     streams: Count = 8
     steps: Count = 64
 
 
 def evaluate(
-    arrays: dict[str, np.ndarray],
-    about: dict[str, Any],
+    data: TaskData[IngestedTexts, TextExamples],
     predict: Callable[..., np.ndarray],
-    floors: dict[str, Any],
-    floor_arrays: dict[str, np.ndarray],
+    baselines: Baselines,
     parameters: Parameters,
-) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarray]]:
+) -> Evaluation:
     """Scores the network on the test split.
 
     Args:
         predict: the network: batches, and what is kept of its logits -> that, for all examples.
 
     Returns:
-        The scores `{model, baseline, best_baseline, skill}`; for each number of guesses the share
-        of tokens that are among so many of the likeliest; and no arrays.
+        The scores; and for each number of guesses the share of tokens that are among so many of the
+        likeliest.
     """
-    test = streams.of_split(arrays, about, "test", parameters.streams, parameters.steps)
+    test = streams.of_split(data.examples, "test", parameters.streams, parameters.steps)
     kept = predict(test, _nats_and_rank)
-    real = test.cut(np.arange(len(test)))["mask"] > 0
-    nats, ranks = kept[..., 0][real].astype(np.float64), kept[..., 1][real]
+    counts = test.cut(np.arange(len(test)))["mask"] > 0
+    nats, ranks = kept[..., 0][counts].astype(np.float64), kept[..., 1][counts]
     shares = [float((ranks < guesses).mean()) for guesses in range(1, GUESSES + 1)]
-    model = {**language.scores(nats, about), "top_1": shares[0], "top_5": shares[4]}
-    best = min(floors, key=lambda name: floors[name][parameters.score])
     scores = {
-        "model": model,
-        "baseline": floors,
-        "best_baseline": best,
-        "skill": 1 - model[parameters.score] / floors[best][parameters.score],
+        **language.scores(nats, data.examples),
+        "top_1": shares[0],
+        "top_5": shares[4],
     }
-    curves = pd.DataFrame(
-        {"method": "model", "guesses": np.arange(1, GUESSES + 1), "share": shares}
-    )
-    return scores, curves, {}
+    curve = pd.DataFrame({"method": "model", "guesses": np.arange(1, GUESSES + 1), "share": shares})
+    return Evaluation(scores, curve, "test tokens that are among the likeliest")
 
 
 def _nats_and_rank(logits: Any, batch: dict[str, Any]) -> Any:
@@ -83,3 +72,8 @@ def _nats_and_rank(logits: Any, batch: dict[str, Any]) -> Any:
     own = tf.gather(logits, targets, axis=-1, batch_dims=len(targets.shape))
     likelier = tf.reduce_sum(tf.cast(logits > own[..., None], tf.float32), -1)
     return tf.stack([nats, likelier], -1)
+
+
+def draw(axes: Any, curve: pd.DataFrame) -> None:
+    """Draws the share of tokens over the number of guesses."""
+    drawing.draw_methods(axes, curve, "guesses", "share", "guesses", "share of tokens")

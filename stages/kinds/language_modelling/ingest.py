@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import reprlib
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +12,11 @@ import pandas as pd
 from pydantic import model_validator
 
 from stages.errors import InputError
+from stages.files import texts as text_files
 from stages.formats import FileFormat, Wanted
 from stages.sections import InnerPath, Name, Section
 from stages.splits import SPLITS, ByCount, ByFraction
-
-READS = "texts"
+from stages.text.data import IngestedTexts
 
 
 class ByFile(Section):
@@ -62,7 +62,7 @@ class Parameters(FileFormat):
         return self
 
     @property
-    def parts(self) -> list[str] | None:
+    def files(self) -> list[str] | None:
         """The files of the folder; None: all."""
         return (
             [self.split.train, self.split.validation, self.split.test]
@@ -71,78 +71,71 @@ class Parameters(FileFormat):
         )
 
 
-def columns_to_read(parameters: Parameters) -> Wanted:
-    """Returns the columns that are read of a table; none for plain text."""
-    if parameters.text is None:
-        return Wanted([])
-    return Wanted(
-        list(
-            dict.fromkeys(
-                [
-                    parameters.text,
-                    *([parameters.group] if parameters.group not in (None, "file") else []),
-                ]
-            )
-        )
-    )
+def read(path: Path, parameters: Parameters) -> list[pd.DataFrame]:
+    """Reads a raw file of texts, or those of a folder: one table of texts per file."""
+    wanted = [parameters.text, parameters.group if parameters.group != "file" else None]
+    columns = list(dict.fromkeys(name for name in wanted if name is not None))
+    # Plain text has no columns.
+    columns = columns if parameters.text is not None else []
+    return text_files.read_parts(path, parameters.files, Wanted(columns), parameters)
 
 
 def ingest(
-    parts: Sequence[pd.DataFrame], parameters: Parameters
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Returns a table of `text` and `split`, split after split, and what `about.json` says of
-    it."""
+    tables: Sequence[pd.DataFrame], parameters: Parameters
+) -> tuple[pd.DataFrame, IngestedTexts]:
+    """Returns a table of `text` and `split`, split after split, and what is to be said of it."""
     name = parameters.text or "text"
     table = pd.concat(
-        [_of_part(number, part, name, parameters) for number, part in enumerate(parts)],
+        [_texts_of_file(number, file, name, parameters) for number, file in enumerate(tables)],
         ignore_index=True,
     )
     filled = table["text"].str.strip() != ""
     if not filled.any():
-        raise InputError(
-            "expected text, received "
-            f"{f'an empty column {name!r}' if parameters.text else 'an empty file'}"
-        )
+        received = f"an empty column {name!r}" if parameters.text else "an empty file"
+        raise InputError(f"expected text, received {received}")
     # Lines of white space alone hold nothing to learn from; in a stream they are kept, as the ends
     # of paragraphs.
     kept = table[filled] if parameters.text is not None or parameters.split == "same" else table
     splits = _splits(kept, parameters)
     order = np.argsort(splits, kind="stable")
     order = order[splits[order] < len(SPLITS)]
-    out = pd.DataFrame(
+    split_texts = pd.DataFrame(
         {"text": kept["text"].to_numpy(object)[order], "split": splits[order].astype(np.int8)}
     )
-    counts = np.bincount(out["split"], minlength=len(SPLITS))
-    if parameters.split != "same" and not counts.all():
+    counts = np.bincount(split_texts["split"], minlength=len(SPLITS)).tolist()
+    counts_by_split = dict(zip(SPLITS, counts, strict=True))
+    if parameters.split != "same" and not all(counts):
         raise InputError(
-            "ingest.split: expected at least one text in each split, received "
-            f"{dict(zip(SPLITS, counts.tolist(), strict=True))} "
+            f"ingest.split: expected at least one text in each split, received {counts_by_split} "
             f"of {len(kept)} texts: give more texts or another split"
         )
-    return out, {
-        "texts": dict(zip(SPLITS, counts.tolist(), strict=True)),
-        "dropped": int(len(table) - len(out)),
-        "same": parameters.split == "same",
-    }
+    return split_texts, IngestedTexts(
+        reading=tables[0].attrs.get("reading", {}),
+        texts=counts_by_split,
+        dropped=len(table) - len(split_texts),
+        same=parameters.split == "same",
+    )
 
 
-def _of_part(number: int, part: pd.DataFrame, name: str, parameters: Parameters) -> pd.DataFrame:
+def _texts_of_file(
+    number: int, table: pd.DataFrame, name: str, parameters: Parameters
+) -> pd.DataFrame:
     """Returns the texts of one file, with their `group` where texts are grouped, and the file's
     number. A missing text is empty."""
-    texts = part[name].astype(object)
+    texts = table[name].astype(object)
     texts = texts.where(texts.notna(), "")
-    file = part.attrs.get("file", "")
+    file = table.attrs.get("file", "")
     wrong = np.flatnonzero(~texts.map(lambda value: isinstance(value, str)).to_numpy(bool))
     if len(wrong):
         raise InputError(
             f"{_place(file, wrong)}: column {name!r}: expected text, received "
             f"{reprlib.repr(texts.iloc[wrong[0]])}"
         )
-    groups = _groups(part, texts, file, parameters) if parameters.group is not None else ""
-    return pd.DataFrame({"text": texts, "group": groups, "part": number})
+    groups = _groups(table, texts, file, parameters) if parameters.group is not None else ""
+    return pd.DataFrame({"text": texts, "group": groups, "file": number})
 
 
-def _groups(part: pd.DataFrame, texts: pd.Series, file: str, parameters: Parameters) -> Any:
+def _groups(table: pd.DataFrame, texts: pd.Series, file: str, parameters: Parameters) -> Any:
     """Returns the name of each text's group, as it is written."""
     if parameters.group == "file":
         if not file:
@@ -151,7 +144,7 @@ def _groups(part: pd.DataFrame, texts: pd.Series, file: str, parameters: Paramet
                 "column, or take null"
             )
         return file
-    groups = part[parameters.group].astype(object)
+    groups = table[parameters.group].astype(object)
     filled = (texts.str.strip() != "").to_numpy()
     empty = np.flatnonzero(
         filled & (groups.isna() | (groups.astype(str).str.strip() == "")).to_numpy()
@@ -159,8 +152,7 @@ def _groups(part: pd.DataFrame, texts: pd.Series, file: str, parameters: Paramet
     if len(empty):
         raise InputError(
             f"{_place(file, empty)}: column {parameters.group!r}: expected the name of a group, "
-            f"received an empty one ({len(empty)} such "
-            "rows): fill it in, or take out the row"
+            f"received an empty one ({len(empty)} such rows): fill it in, or take out the row"
         )
     # Numbers with a fraction can be written in many ways, and truth values too.
     named = groups.map(
@@ -186,7 +178,7 @@ def _splits(table: pd.DataFrame, parameters: Parameters) -> np.ndarray:
     if split == "same":
         return np.zeros(len(table), np.int64)
     if isinstance(split, ByFile):
-        return table["part"].to_numpy(np.int64)
+        return table["file"].to_numpy(np.int64)
     ends = _ends(split, len(table))
     if ends[-1] > len(table):
         raise InputError(
@@ -199,12 +191,12 @@ def _splits(table: pd.DataFrame, parameters: Parameters) -> np.ndarray:
     names = sorted(table["group"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
     sizes = table["group"].value_counts().reindex(names).to_numpy()
     middles = np.cumsum(sizes) - sizes / 2
-    of_group = dict(zip(names, np.searchsorted(ends, middles, side="right"), strict=True))
-    return table["group"].map(of_group).to_numpy(np.int64)
+    split_by_group = dict(zip(names, np.searchsorted(ends, middles, side="right"), strict=True))
+    return table["group"].map(split_by_group).to_numpy(np.int64)
 
 
 def _ends(split: ByFraction | ByCount, texts: int) -> np.ndarray:
-    """Returns how many texts lie up to and with each split, (3,)."""
+    """Returns the number of texts up to the end of each split, (3,)."""
     wanted = [split.train, split.validation, split.test]
     if isinstance(split, ByFraction):
         return np.floor(texts * np.cumsum(wanted) + 1e-9).astype(np.int64)

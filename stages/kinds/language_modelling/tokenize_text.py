@@ -1,25 +1,20 @@
-"""Ingested texts -> data/examples/TASK: token ids in one flat array, and the tokenizer as readable
-text."""
+"""Ingested texts to token ids in one flat array, and the tokenizer as readable text."""
 
 import hashlib
-import logging
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from pydantic import Field
 
-from stages import command
 from stages.errors import InputError
-from stages.files import examples, parameters, tables
-from stages.files.writing import read_json, write_text
+from stages.files.task_data import IngestedTable
+from stages.kinds.data import Prepared
 from stages.sections import Count, Section
 from stages.splits import SPLITS
 from stages.text import ngrams, tokens
-
-log = logging.getLogger("reprise")
+from stages.text.data import IngestedTexts, TextExamples
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -49,173 +44,175 @@ class Parameters(Section):
     examples: Literal["stream", "prefixes"] = "stream"
 
 
-def main(arguments: list[str]) -> None:
-    task = command.parser(__doc__).parse_args(arguments).task
-    section = parameters.section(task, "tokenize_text", Parameters)
-    source, folder = Path("data/ingested") / task, Path("data/examples") / task
-    # In the stage's own folder, which the next run empties if this one is killed.
-    scratch = folder / ".scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        result, tokenizer = prepare(
-            Texts(source / "table.parquet"), read_json(source / "about.json"), section, scratch
-        )
-        examples.write(folder, result)
-    except InputError as error:
-        raise InputError(f"task {task}: {error}") from None
-    finally:
-        shutil.rmtree(scratch)
-    write_text(folder / "tokenizer.json", tokenizer.content())
-    log.info(
-        "%s: %d ids, tokens %s, unknown %s",
-        task,
-        tokenizer.size,
-        result.about["tokens"],
-        result.about["unknown_rate"],
-    )
-
-
-class Texts:
-    """The texts of an ingested table, read part by part."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def parts(self, split: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Yields texts and their splits; of all splits, or of one."""
-        for part in tables.read_in_parts(self.path, ["text", "split"]):
-            texts, splits = part["text"].to_numpy(object), part["split"].to_numpy()
-            keep = slice(None) if split is None else splits == split
-            yield texts[keep].tolist(), splits[keep]
-
-
 def prepare(
-    texts: Any, ingested: dict[str, Any], section: Parameters, scratch: Path
-) -> tuple[examples.Examples, tokens.Tokenizer]:
-    """Fits a tokenizer on the training texts and encodes all texts.
-
-    Args:
-        texts: gives `parts(split)`, texts and their splits, split after split.
-        scratch: a folder for arrays that grow; what is returned is mapped from there, so that
-            memory holds one part at a time.
-    """
-    training = (part for part, _ in texts.parts(0))
+    ingested: IngestedTable[IngestedTexts], parameters: Parameters, scratch: Path
+) -> Prepared:
+    """Fits a tokenizer on the training texts and encodes all texts, chunk by chunk."""
+    training = (
+        texts[splits == SPLITS.index("train")].tolist() for texts, splits in _chunks(ingested)
+    )
     tokenizer = tokens.fit(
         training,
-        section.unit,
-        section.vocabulary_size,
-        section.minimum_count,
-        section.lower,
-        section.apart,
+        parameters.unit,
+        parameters.vocabulary_size,
+        parameters.minimum_count,
+        parameters.lower,
+        parameters.apart,
     )
-    spelling = ngrams.Spelling(tokenizer.left_out, tokenizer.rarest, tokens.SPECIAL[tokens.UNKNOWN])
-    kind = np.min_scalar_type(tokenizer.size - 1)
-    rows = np.zeros(len(SPLITS), np.int64)
-    counts = {
-        name: np.zeros(len(SPLITS), np.int64)
-        for name in ("tokens", "unknown", "characters", "words")
-    }
-    spelling_nats = np.zeros(len(SPLITS))
-    histograms = [np.zeros(1, np.int64) for _ in SPLITS]
+    counts = _Counts(tokenizer, parameters.end)
+    dtype = np.min_scalar_type(tokenizer.size - 1)
+    with (scratch / "token_ids").open("wb") as ids, (scratch / "offsets").open("wb") as offsets:
+        _encode(ingested, tokenizer, counts, dtype, ids, offsets)
+    if ingested.about.same:
+        counts.repeat_training()
+    _check_lengths(counts.lengths, 2 if parameters.examples == "prefixes" else 1)
+    content = tokenizer.content()
+    examples = TextExamples(
+        examples=parameters.examples,
+        unit=parameters.unit,
+        vocabulary_size=tokenizer.size,
+        tokenizer=hashlib.sha256(content.encode()).hexdigest(),
+        pad_id=tokens.PAD,
+        unknown_id=tokens.UNKNOWN,
+        end_id=tokens.END,
+        ends=parameters.end,
+        fitted_on={
+            "split": "train",
+            "texts": int(counts.texts[0]),
+            "tokens": int(counts.tokens[0]),
+        },
+        **counts.by_split(),
+        token_ids=np.memmap(scratch / "token_ids", dtype, "r"),
+        offsets=np.memmap(scratch / "offsets", np.int64, "r"),
+        texts=_boundaries(counts.texts, same=ingested.about.same),
+    )
+    summary = (
+        f"{examples.vocabulary_size} ids, tokens {examples.tokens}, unknown {examples.unknown_rate}"
+    )
+    return Prepared(examples, summary, {"tokenizer.json": content})
+
+
+def _chunks(ingested: IngestedTable[IngestedTexts]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields texts and their splits, split after split."""
+    for chunk in ingested.chunks(["text", "split"]):
+        yield chunk["text"].to_numpy(object), chunk["split"].to_numpy()
+
+
+def _encode(
+    ingested: IngestedTable[IngestedTexts],
+    tokenizer: tokens.Tokenizer,
+    counts: "_Counts",
+    dtype: np.dtype[Any],
+    id_file: BinaryIO,
+    offset_file: BinaryIO,
+) -> None:
+    """Writes the ids of all texts to one file and where each text starts to another: arrays that
+    need not fit into memory."""
     total = 0
-    with (
-        (scratch / "token_ids").open("wb") as id_file,
-        (scratch / "offsets").open("wb") as offset_file,
-    ):
-        offset_file.write(np.zeros(1, np.int64).tobytes())
-        for part, splits in texts.parts():
-            ids, lengths = tokenizer.encode(part)
-            unknown = tokenizer.unknown(part, ids) if (ids == tokens.UNKNOWN).any() else []
-            if section.end:
-                ids, lengths = np.insert(ids, np.cumsum(lengths), tokens.END), lengths + 1
-            id_file.write(ids.astype(kind).tobytes())
-            offset_file.write((total + np.cumsum(lengths)).tobytes())
-            total += len(ids)
-            of_token = np.repeat(splits, lengths)
-            ends = np.bincount(splits, minlength=len(SPLITS))
-            rows += ends
-            counts["tokens"] += np.bincount(of_token, minlength=len(SPLITS))
-            if unknown:
-                of_unknown = of_token[ids == tokens.UNKNOWN]
-                counts["unknown"] += np.bincount(
-                    of_unknown[spelling.are_unknown(unknown)], minlength=len(SPLITS)
-                )
-                spelling_nats += np.bincount(of_unknown, spelling.nats(unknown), len(SPLITS))
-            for name, sizes in (
-                ("characters", map(len, part)),
-                ("words", (len(text.split()) for text in part)),
-            ):
-                per_text = np.fromiter(sizes, np.int64, len(part))
-                # The end of a text is a line's end: a character, and a word where ends are
-                # predicted.
-                counts[name] += (
-                    np.bincount(splits, per_text, len(SPLITS)).astype(np.int64) + ends * section.end
-                )
-            for split, histogram in enumerate(histograms):
-                found = np.bincount(lengths[splits == split], minlength=len(histogram))
-                found[: len(histogram)] += histogram
-                histograms[split] = found
-    spans = np.concatenate([[0], np.cumsum(rows)])
-    if ingested["same"]:
-        boundaries = np.array([[0, rows[0]]] * len(SPLITS))
-        counts = {name: np.repeat(of[:1], len(SPLITS)) for name, of in counts.items()}
-        spelling_nats = np.repeat(spelling_nats[:1], len(SPLITS))
-        histograms = histograms[:1] * len(SPLITS)
-    else:
-        boundaries = np.stack([spans[:-1], spans[1:]], axis=1)
-    needed = 2 if section.examples == "prefixes" else 1
-    for name, histogram in zip(SPLITS, histograms, strict=True):
-        if not histogram[needed:].sum() or histogram @ np.arange(len(histogram)) < 2:
-            raise InputError(
-                f"expected at least {max(needed, 2)} tokens to learn from in {name}, received "
-                f"{int(histogram @ np.arange(len(histogram)))}: give more text, or another "
-                "ingest.split"
-            )
-    arrays = {
-        "token_ids": np.memmap(scratch / "token_ids", kind, "r"),
-        "offsets": np.memmap(scratch / "offsets", np.int64, "r"),
-        "texts": boundaries,
-    }
+    offset_file.write(np.zeros(1, np.int64).tobytes())
+    for texts, splits in _chunks(ingested):
+        encoded = tokenizer.encode(texts.tolist())
+        ids, lengths = encoded.ids, encoded.lengths
+        if counts.ends:
+            ids, lengths = np.insert(ids, np.cumsum(lengths), tokens.END), lengths + 1
+        id_file.write(ids.astype(dtype).tobytes())
+        offset_file.write((total + np.cumsum(lengths)).tobytes())
+        total += len(ids)
+        counts.add(texts, splits, ids, lengths, encoded.unknown)
 
-    def by_split(values: Any) -> dict[str, Any]:
-        return dict(zip(SPLITS, values, strict=True))
 
-    return examples.Examples(
-        arrays,
-        {
-            "examples": section.examples,
-            "unit": section.unit,
-            "vocabulary_size": tokenizer.size,
-            "tokenizer": hashlib.sha256(tokenizer.content().encode()).hexdigest(),
-            "pad_id": tokens.PAD,
-            "unknown_id": tokens.UNKNOWN,
-            "end_id": tokens.END,
-            "ends": section.end,
-            "fitted_on": {
-                "split": "train",
-                "texts": int(rows[0]),
-                "tokens": int(counts["tokens"][0]),
-            },
-            **{name: by_split(counts[name].tolist()) for name in ("tokens", "characters", "words")},
-            "unknown_rate": by_split(
-                (counts["unknown"] / np.maximum(counts["tokens"], 1)).tolist()
-            ),
+class _Counts:
+    """What is counted in the texts of each split: arrays (3,), and `lengths`, the histograms of the
+    texts' numbers of tokens."""
+
+    def __init__(self, tokenizer: tokens.Tokenizer, ends: bool) -> None:
+        self.ends = ends
+        self._spelling = ngrams.Spelling(
+            tokenizer.left_out, tokenizer.rarest, tokens.SPECIAL[tokens.UNKNOWN]
+        )
+        self.texts, self.tokens, self.unknown, self.characters, self.words = np.zeros(
+            (5, len(SPLITS)), np.int64
+        )
+        self.spelling_nats = np.zeros(len(SPLITS))
+        self.lengths = [np.zeros(1, np.int64) for _ in SPLITS]
+
+    def add(
+        self,
+        texts: np.ndarray,
+        splits: np.ndarray,
+        ids: np.ndarray,
+        lengths: np.ndarray,
+        unknown: Sequence[str],
+    ) -> None:
+        """Counts some texts: their splits (texts,), ids (tokens,), lengths (texts,) and unknown
+        tokens, in their order."""
+        by_token = np.repeat(splits, lengths)
+        ends = np.bincount(splits, minlength=len(SPLITS))
+        self.texts += ends
+        self.tokens += np.bincount(by_token, minlength=len(SPLITS))
+        if unknown:
+            by_unknown = by_token[ids == tokens.UNKNOWN]
+            counted = by_unknown[self._spelling.are_unknown(unknown)]
+            self.unknown += np.bincount(counted, minlength=len(SPLITS))
+            nats = self._spelling.nats(unknown)
+            self.spelling_nats += np.bincount(by_unknown, nats, len(SPLITS))
+        words = (len(text.split()) for text in texts)
+        for total, sizes in ((self.characters, map(len, texts)), (self.words, words)):
+            by_text = np.fromiter(sizes, np.int64, len(texts))
+            # The end of a text is a line's end: a character, and a word where ends are predicted.
+            total += np.bincount(splits, by_text, len(SPLITS)).astype(np.int64) + ends * self.ends
+        for split, histogram in enumerate(self.lengths):
+            added = np.bincount(lengths[splits == split], minlength=len(histogram))
+            added[: len(histogram)] += histogram
+            self.lengths[split] = added
+
+    def repeat_training(self) -> None:
+        """Counts the training texts, which are all, in each split."""
+        for array in (self.tokens, self.unknown, self.characters, self.words, self.spelling_nats):
+            array[:] = array[0]
+        self.lengths = self.lengths[:1] * len(SPLITS)
+
+    def by_split(self) -> dict[str, Any]:
+        """Returns the counts as fields of `TextExamples`."""
+
+        def named(values: Sequence[Any]) -> dict[str, Any]:
+            return dict(zip(SPLITS, values, strict=True))
+
+        return {
+            "tokens": named(self.tokens.tolist()),
+            "characters": named(self.characters.tolist()),
+            "words": named(self.words.tolist()),
+            "unknown_rate": named((self.unknown / np.maximum(self.tokens, 1)).tolist()),
             # Rounded, as no two processors agree on the last digits of a logarithm.
-            "spelling_nats": by_split([float(f"{nats:.9g}") for nats in spelling_nats]),
+            "spelling_nats": named([float(f"{nats:.9g}") for nats in self.spelling_nats]),
             "lengths": {
                 "quantiles": list(QUANTILES),
-                **by_split([_quantiles(histogram) for histogram in histograms]),
+                **named([_quantiles(histogram) for histogram in self.lengths]),
             },
-        },
-    ), tokenizer
+        }
+
+
+def _boundaries(texts: np.ndarray, *, same: bool) -> np.ndarray:
+    """Returns (3, 2) first text of each split, and the text after the last one, from the number of
+    texts of each split."""
+    if same:
+        return np.array([[0, texts[0]]] * len(SPLITS))
+    ends = np.concatenate([[0], np.cumsum(texts)])
+    return np.stack([ends[:-1], ends[1:]], axis=1)
+
+
+def _check_lengths(histograms: Sequence[np.ndarray], needed: int) -> None:
+    """Raises `InputError` where a split has no text of `needed` tokens, or too few in all."""
+    for name, histogram in zip(SPLITS, histograms, strict=True):
+        total = int(histogram @ np.arange(len(histogram)))
+        if not histogram[needed:].sum() or total < 2:
+            raise InputError(
+                f"expected at least {max(needed, 2)} tokens to learn from in {name}, received "
+                f"{total}: give more text, or another ingest.split"
+            )
 
 
 def _quantiles(histogram: np.ndarray) -> list[int]:
-    """Returns the quantiles of lengths, of which `histogram` holds how often each one is there."""
+    """Returns the quantiles of lengths, from the number of texts of each length."""
     ends = np.cumsum(histogram)
-    return [int(np.searchsorted(ends, max(1, np.ceil(part * ends[-1])))) for part in QUANTILES]
-
-
-if __name__ == "__main__":
-    command.run(main)
+    return [int(np.searchsorted(ends, max(1, np.ceil(share * ends[-1])))) for share in QUANTILES]

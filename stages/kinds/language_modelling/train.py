@@ -1,15 +1,17 @@
 """The language model: embedding, recurrent layers, and a probability for every next token."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import model_validator
 
 from stages.networks.parameters import Training
 from stages.sections import Count, Rate
 from stages.text import streams
+from stages.text.data import TextExamples
+
+if TYPE_CHECKING:
+    from stages.networks.losses import Loss
 
 __all__ = ["Parameters", "batches", "build", "loss"]
 
@@ -48,23 +50,19 @@ class Parameters(Training):
 
 
 def batches(
-    arrays: dict[str, np.ndarray], about: dict[str, Any], split: str, parameters: Parameters
-) -> Any:
+    examples: TextExamples, split: str, parameters: Parameters
+) -> streams.Stream | streams.Prefixes:
     """Returns the batches of a split: as many streams side by side as `batch_size`, or beginnings
     of texts."""
-    return streams.of_split(
-        arrays,
-        about,
-        split,
-        parameters.batch_size,
-        parameters.steps,
-        parameters.carry if split == "train" else None,
-    )
+    carry = parameters.carry if split == "train" else None
+    return streams.of_split(examples, split, parameters.batch_size, parameters.steps, carry)
 
 
-def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
-    """Returns the elementwise loss: -log p of each target, from logits."""
+def loss(parameters: Parameters) -> "Loss":
+    """Returns the loss of a batch: the sum of -log p of each target, from logits, and how many
+    targets there are."""
     from stages.networks.backend import tf
+    from stages.networks.losses import elementwise
 
     # Compiled, and with its gradient written out, as there are half as many passes over (batch,
     # steps, vocabulary) numbers then.
@@ -76,23 +74,22 @@ def loss(parameters: Parameters) -> Callable[[Any, Any], Any]:
 
     @tf.function(jit_compile=True, autograph=False)
     def backward(targets: Any, outputs: Any, total: Any, upstream: Any) -> Any:
-        found = tf.range(tf.shape(outputs)[-1], dtype=targets.dtype) == targets[..., None]
-        return (tf.exp(outputs - total[..., None]) - tf.cast(found, outputs.dtype)) * upstream[
-            ..., None
-        ]
+        is_target = tf.range(tf.shape(outputs)[-1], dtype=targets.dtype) == targets[..., None]
+        probabilities = tf.exp(outputs - total[..., None])
+        return (probabilities - tf.cast(is_target, outputs.dtype)) * upstream[..., None]
 
     def cross_entropy(targets: Any, outputs: Any) -> Any:
         @tf.custom_gradient
-        def of(outputs: Any) -> Any:
+        def apply(outputs: Any) -> Any:
             losses, total = forward(targets, outputs)
             return losses, lambda upstream: backward(targets, outputs, total, upstream)
 
-        return of(outputs)
+        return apply(outputs)
 
-    return cross_entropy
+    return elementwise(cross_entropy)
 
 
-def build(about: dict[str, Any], parameters: Parameters, name: str = "language_model") -> Any:
+def build(examples: TextExamples, parameters: Parameters, name: str) -> Any:
     """Returns the Keras model, of plain Keras layers only.
 
     For streams it takes `tokens` (batch, steps) and the states of its layers, `state_1_1`, ...
@@ -102,46 +99,62 @@ def build(about: dict[str, Any], parameters: Parameters, name: str = "language_m
     """
     from keras import layers
 
-    from stages.networks import recurrent
     from stages.networks.backend import keras
 
-    stream, units = about["examples"] == "stream", parameters.units
-    width = parameters.embedding or units
+    stream, vocabulary_size = examples.examples == "stream", examples.vocabulary_size
+    width = parameters.embedding or parameters.units
     shape = (None, 1, None) if parameters.variational else None
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
-    kind = layers.ReversibleEmbedding if parameters.tied else layers.Embedding
-    embedding = kind(about["vocabulary_size"], width, mask_zero=not stream, name="embedding")
+    layer_class = layers.ReversibleEmbedding if parameters.tied else layers.Embedding
+    embedding = layer_class(vocabulary_size, width, mask_zero=not stream, name="embedding")
     hidden = layers.Dropout(
         parameters.embedding_dropout, noise_shape=shape, name="embedding_dropout"
     )(embedding(inputs["tokens"]))
+    hidden, states = _stack(hidden, inputs, parameters, shape, stream=stream)
+    if not stream:
+        hidden = hidden[:, -1]
+    if parameters.tied and width != parameters.units:
+        hidden = layers.Dense(width, use_bias=False, name="projection")(hidden)
+    head = (
+        partial(embedding, reverse=True)
+        if parameters.tied
+        else layers.Dense(vocabulary_size, name="head")
+    )
+    logits = head(hidden)
+    return keras.Model(inputs, {"outputs": logits, **states} if stream else logits, name=name)
+
+
+def _stack(
+    hidden: Any,
+    inputs: dict[str, Any],
+    parameters: Parameters,
+    noise_shape: tuple[int | None, ...] | None,
+    *,
+    stream: bool,
+) -> tuple[Any, dict[str, Any]]:
+    """Returns the outputs of the recurrent layers, and of a stream their last states by the names
+    of the inputs, which this adds, that take them with the next batch."""
+    from keras import layers
+
+    from stages.networks import recurrent
+    from stages.networks.backend import keras
+
     states: dict[str, Any] = {}
     for number in range(1, parameters.layers + 1):
         layer = recurrent.layer(
             parameters.cell,
-            units,
+            parameters.units,
             f"{parameters.cell}_{number}",
             recurrent_dropout=parameters.recurrent_dropout,
             fast=parameters.fast,
         )
-        names = (
-            [f"state_{number}_{part}" for part in range(1, len(layer.state_size) + 1)]
-            if stream
-            else []
-        )
-        inputs |= {own: keras.Input((units,), name=own) for own in names}
-        hidden, last = recurrent.run(layer, hidden, [inputs[own] for own in names] or None)
+        sizes = range(1, len(layer.state_size) + 1) if stream else []
+        names = [f"state_{number}_{index}" for index in sizes]
+        inputs |= {name: keras.Input((parameters.units,), name=name) for name in names}
+        first = [inputs[name] for name in names] or None
+        hidden, last = recurrent.apply(layer, hidden, first)
         states |= dict(zip(names, last, strict=False))
-        hidden = layers.Dropout(parameters.dropout, noise_shape=shape, name=f"dropout_{number}")(
-            hidden
-        )
-    if not stream:
-        hidden = hidden[:, -1]
-    if parameters.tied and width != units:
-        hidden = layers.Dense(width, use_bias=False, name="projection")(hidden)
-    head = (
-        layers.Dense(about["vocabulary_size"], name="head")
-        if not parameters.tied
-        else partial(embedding, reverse=True)
-    )
-    logits = head(hidden)
-    return keras.Model(inputs, {"outputs": logits, **states} if stream else logits, name=name)
+        hidden = layers.Dropout(
+            parameters.dropout, noise_shape=noise_shape, name=f"dropout_{number}"
+        )(hidden)
+    return hidden, states

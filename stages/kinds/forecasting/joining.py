@@ -1,0 +1,86 @@
+"""Newer rows joined to the table of a task."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from stages.errors import InputError
+from stages.files.task_data import TaskData
+from stages.kinds.forecasting import ingest
+from stages.series import tidying
+from stages.series.data import IngestedSeries, SeriesExamples
+
+log = logging.getLogger("reprise")
+
+
+def join(
+    table: pd.DataFrame,
+    newer_tables: Sequence[pd.DataFrame],
+    data: TaskData[IngestedSeries, SeriesExamples],
+    layout: ingest.Parameters,
+) -> pd.DataFrame:
+    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's
+    table that come before them.
+
+    Rows of the table that are later than a series' newer rows are left out, as if they were not
+    known yet. Without a column of times the newer rows are the steps after the table's last one.
+    """
+    examples = data.examples
+    by_columns = layout.layout == "columns"
+    layout = layout.naming(examples.series if by_columns else examples.target_names)
+    columns = layout.input_columns
+    newer = ingest.newer(newer_tables, layout, data.ingested.about)
+    names = newer["series"].unique()
+    _check_names(names, examples.series)
+    observed = [f"observed_{name}" for name in columns]
+    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *observed]]
+    table = table.astype({"series": "str"}).reset_index(drop=True)
+    if layout.time is None:
+        newer["time"] += newer["series"].map(table.groupby("series")["time"].max() + 1)
+    # A value that was filled in is not known: newer rows may help to fill it in better.
+    table[columns] = table[columns].where(table[observed].to_numpy())
+    table = table[table["time"] <= table["series"].map(newer.groupby("series")["time"].max())]
+    kept = ["series", "time", *columns]
+    both = pd.concat([table[kept], newer[kept]], ignore_index=True)
+    # Where both have a row, the newer one holds; `tidy` deals with rows that the newer file has
+    # twice.
+    old = pd.Series(np.arange(len(both)) < len(table))
+    both = both[~(old & both.duplicated(["series", "time"], keep=False))]
+    both, _ = tidying.tidy(both, columns, examples.frequency, layout.duplicates, layout.gaps, None)
+    if layout.gaps != "zero":  # where a missing row means that there was nothing
+        _report_filled_rows(both, columns, examples.lookback)
+    return both
+
+
+def _check_names(names: Sequence[str], trained: Sequence[str]) -> None:
+    known = set(trained)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            f"column series: expected one of the {len(trained)} series of training, such as "
+            f"{trained[0]!r}, received {unknown[0]!r}"
+        )
+
+
+def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
+    """Warns of filled-in values among those that the network sees. Raises `InputError` where most
+    of them are filled in."""
+    for name, rows in table.groupby("series", sort=False, observed=True):
+        seen = rows.iloc[-lookback:]
+        filled = int((~seen[[f"observed_{column}" for column in columns]]).any(axis=1).sum())
+        if 2 * filled > lookback:
+            raise InputError(
+                f"series {name!r}: expected rows for most of the {lookback} steps before the "
+                f"forecast (the lookback), received {len(seen) - filled}, the others missing from "
+                f"{seen['time'].iloc[0]} on: give the rows between the task's table and these"
+            )
+        if filled:
+            log.warning(
+                "series %r: %d of the %d rows that the network sees were filled in, as "
+                "ingest.gaps says",
+                name,
+                filled,
+                len(seen),
+            )

@@ -1,0 +1,150 @@
+"""What each module of a kind offers to the stages. mypy holds the modules of every folder to it.
+
+`parameters` is always an instance of the module's own class `Parameters`, and `data` has the
+classes that the kind's package names, so these types are `Any` here and exact in the kind.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from stages.files.task_data import IngestedTable, TaskData
+from stages.formats import FileFormat
+from stages.kinds.data import (
+    Answer,
+    Baselines,
+    Evaluation,
+    Judged,
+    Prediction,
+    Prepared,
+    Request,
+    Sample,
+)
+from stages.networks.parameters import Training
+from stages.scores import Score
+from stages.sections import Section
+
+
+class Package(Protocol):
+    """The folder itself, its `__init__.py`.
+
+    Attributes:
+        Ingested: the dataclass of what `ingest` says of its table.
+        Examples: the dataclass of the examples.
+    """
+
+    @property
+    def Ingested(self) -> type[Any]: ...
+
+    @property
+    def Examples(self) -> type[Any]: ...
+
+
+class WithParameters(Protocol):
+    """What the module of each stage has: its section of a task in `params.yaml`."""
+
+    @property
+    def Parameters(self) -> type[Section]: ...
+
+
+class Ingest(Protocol):
+    """Raw data to one typed table, split into train, validation and test."""
+
+    @property
+    def Parameters(self) -> type[FileFormat]: ...
+
+    def read(self, path: Path, parameters: Any) -> Sequence[pd.DataFrame]:
+        """Reads the raw file, or the files of a folder: one table per file."""
+
+    def ingest(self, tables: Sequence[pd.DataFrame], parameters: Any) -> tuple[pd.DataFrame, Any]:
+        """Returns the typed table and an instance of the package's `Ingested`."""
+
+
+class Prepare(WithParameters, Protocol):
+    """The ingested table to examples: `scale_and_window` or `tokenize_text`."""
+
+    def prepare(self, ingested: IngestedTable[Any], parameters: Any, scratch: Path) -> Prepared:
+        """Returns the examples. `scratch` is a folder for arrays that outgrow memory."""
+
+
+class Baseline(WithParameters, Protocol):
+    """Scores without a network, and without TensorFlow."""
+
+    def baseline(self, data: TaskData[Any, Any], parameters: Any) -> Baselines:
+        """Scores every baseline on the test split."""
+
+
+class Train(Protocol):
+    """The network of a kind."""
+
+    @property
+    def Parameters(self) -> type[Training]: ...
+
+    def batches(self, examples: Any, split: str, parameters: Any) -> Any:
+        """Returns the source of batches of a split, `stages.networks.training.Batches`."""
+
+    def build(self, examples: Any, parameters: Any, name: str) -> Any:
+        """Returns a Keras model."""
+
+    def loss(self, parameters: Any) -> Callable[[Any, dict[str, Any]], tuple[Any, Any]]:
+        """Returns the loss of a batch: (outputs, batch) to its sum and its weight."""
+
+
+class Evaluate(Protocol):
+    """Scores of the network beside its baselines.
+
+    Attributes:
+        SCORES: the scores by which a task can be judged.
+        HEADLINES: other scores that stand in the summary of all tasks.
+    """
+
+    @property
+    def Parameters(self) -> type[Judged]: ...
+
+    @property
+    def SCORES(self) -> Mapping[str, Score]: ...
+
+    @property
+    def HEADLINES(self) -> Sequence[str]: ...
+
+    def evaluate(
+        self,
+        data: TaskData[Any, Any],
+        predict: Callable[..., np.ndarray],
+        baselines: Baselines,
+        parameters: Any,
+    ) -> Evaluation:
+        """Scores the network on the test split.
+
+        Args:
+            predict: the network: batches, and optionally what is kept of the outputs -> that, for
+                all examples, as `stages.networks.training.predict`.
+            baselines: what `baseline` returned.
+        """
+
+    def draw(self, axes: Any, curve: pd.DataFrame) -> None:
+        """Draws the evaluation's curve on matplotlib's axes."""
+
+
+class Predict(WithParameters, Protocol):
+    """What a trained network says of what comes next."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds what can be asked of a trained network on the command line."""
+
+    def predict(self, request: Request, network: Any, parameters: Any) -> Prediction | Answer:
+        """Answers the command line, or, where it asks for nothing, predicts for the pipeline."""
+
+    def draw(self, axes: Any, table: pd.DataFrame) -> None:
+        """Draws the prediction's table on matplotlib's axes."""
+
+
+class Samples(Protocol):
+    """Small tasks for the tests that every kind has to pass, in the module `sample`."""
+
+    @property
+    def SAMPLES(self) -> Sequence[Sample]: ...

@@ -1,0 +1,49 @@
+"""Scores of every kind of task: which way they point, the best baseline, and skill."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+# The scores of one method by name: numbers, and numbers by step under a name such as `by_horizon`.
+MethodScores = Mapping[str, float | Mapping[str, Sequence[float] | np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score by which a task can be judged.
+
+    Attributes:
+        better: which values are better.
+        perfect: the value of a method that makes no error.
+        needs: what must hold for the score to exist, where that is not plain.
+    """
+
+    better: Literal["lower", "higher"] = "lower"
+    perfect: float = 0.0
+    needs: str = ""
+
+    def skill(self, network: float, baseline: float) -> float | None:
+        """Returns 1 - the network's distance from perfect / the baseline's: 1 is perfect, 0 no
+        better than the baseline, negative worse. None where the baseline is perfect, or either
+        score does not exist."""
+        network_error, baseline_error = abs(self.perfect - network), abs(self.perfect - baseline)
+        if not baseline_error > 0 or not np.isfinite(network_error):
+            return None
+        return float(1 - network_error / baseline_error)
+
+    def best(self, scores: Mapping[str, float]) -> str:
+        """Returns the method with the best score: the first of equal ones. NaN is worst."""
+        sign = 1 if self.better == "lower" else -1
+        return min(scores, key=lambda name: np.nan_to_num(sign * scores[name], nan=np.inf))
+
+
+def numbers(scores: MethodScores) -> dict[str, float]:
+    """Returns the scores that are single numbers. One that does not exist is NaN; in a file it is
+    null."""
+    return {
+        name: float("nan") if value is None else value
+        for name, value in scores.items()
+        if not isinstance(value, Mapping)
+    }
