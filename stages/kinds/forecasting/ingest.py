@@ -210,7 +210,7 @@ def ingest(
         parameters.gaps,
         split,
     )
-    reading = {**long.times.reading, **long.reading}
+    reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
     return table, IngestedSeries(
