@@ -483,7 +483,7 @@ def test_generation_takes_one_step_a_token(trained: Path) -> None:
         lambda value, model: model(**value),
     )
     network = keras.saving.load_model("data/models/x/model.keras")
-    tokenizer = kind.tokens.of(known.text("tokenizer.json"))
+    tokenizer = kind.tokens.from_json(known.text("tokenizer.json"))
     generator = kind.Generator(
         network, tokenizer, known.about, kind.Parameters(temperature=0.0, tokens=8)
     )
@@ -589,7 +589,7 @@ def generator_of(
     ingest.main(["x"])
     tokenize_text.main(["x"])
     about = examples.read(Path("data/examples/x")).about
-    tokenizer = kind.tokens.of(Path("data/examples/x/tokenizer.json").read_text())
+    tokenizer = kind.tokens.from_json(Path("data/examples/x/tokenizer.json").read_text())
     network = language_training.build(about, language_training.Parameters(units=2))
     return kind.Generator(
         network, tokenizer, about, kind.Parameters(**(prediction or {})), lines=lines
