@@ -6,7 +6,9 @@ from stages.files import parameters
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    kinds.module(parameters.kind(task), "tokenize_text").main(arguments)
+    module = kinds.module(parameters.kind(task), "tokenize_text")
+    parameters.section(task, "tokenize_text", module.Parameters)
+    module.main(arguments)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,10 @@ def main(arguments: list[str]) -> None:
         text = _text(LOCK.read_bytes())
         kept = whole_stages(text, _stages_without_outputs())
     except InputError as error:
-        left = "It was not cut off, so it is left as it is: settle that by hand; git diff dvc.lock shows what changed"
-        raise InputError(f"{error}. {left}") from None
+        raise InputError(
+            f"{error}. It was not cut off, so it is left as it is: settle that by hand; git diff "
+            "dvc.lock shows what changed"
+        ) from None
     if text and kept == text:
         return
     committed = subprocess.run(
