@@ -1,2 +1,6 @@
-"""The stages of the pipeline: one module a stage of `dvc.yaml`, run as `python -m stages.NAME
-TASK`."""
+"""The stages of the pipeline: one module for each stage of `dvc.yaml`, run as `python -m
+stages.NAME TASK`."""
+
+from stages import watch
+
+watch.begin()

@@ -23,7 +23,7 @@ from stages import command, kinds
 from stages.errors import InputError
 from stages.files import parameters
 from stages.files.writing import write_text
-from stages.syntax import hash_of, is_docstring, parsed
+from stages.syntax import hash_of, parsed
 
 FOLDER = Path("data/code")
 PINS = Path("requirements.lock")
@@ -70,7 +70,7 @@ def contents(root: Path, tasks: dict[str, str]) -> dict[str, str]:
         InputError: a file is not Python, or a package that it imports is not pinned.
     """
     files = {}
-    all_kinds = sorted(path.parent.name for path in root.glob("stages/kinds/*/__init__.py"))
+    all_kinds = _all_kinds(root)
     for path in sorted(root.glob("stages/*.py")):
         stage = path.stem
         if not _is_command(parsed(path)) or stage == "code":
@@ -87,6 +87,18 @@ def contents(root: Path, tasks: dict[str, str]) -> dict[str, str]:
         else:
             files |= {f"{stage}/{kind}.txt": content(root, stage, [kind]) for kind in all_kinds}
     return files
+
+
+def current(root: Path, path: str, params: dict[str, Any]) -> str:
+    """Returns what a file in `data/code` would hold if it were written now."""
+    stage, _, name = path.removeprefix(f"{FOLDER.as_posix()}/").removesuffix(".txt").partition("/")
+    tasks = kinds_of_tasks(params)
+    of_kinds = _all_kinds(root) if not name else [tasks[name] if stage in kinds.PREPARING else name]
+    return content(root, stage, of_kinds)
+
+
+def _all_kinds(root: Path) -> list[str]:
+    return sorted(path.parent.name for path in root.glob("stages/kinds/*/__init__.py"))
 
 
 def content(root: Path, stage: str, of_kinds: list[str]) -> str:
@@ -127,12 +139,7 @@ def imported(root: Path, stage: str, of_kinds: list[str]) -> list[str]:
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         if name not in WATCHING:
             waiting += _imports(root, path, package, of_kinds)
-    # Most packages are empty but for their docstring.
-    return sorted(
-        name
-        for name in files - set(WATCHING)
-        if not all(is_docstring(node) for node in parsed(root / name).body)
-    )
+    return sorted(files - set(WATCHING))
 
 
 def _imports(root: Path, path: Path, package: str, of_kinds: list[str]) -> Iterator[str]:

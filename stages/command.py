@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from stages import watch
 from stages.errors import InputError
 
 log = logging.getLogger("reprise")
@@ -79,7 +80,8 @@ def run(main: Callable[[list[str]], None]) -> None:
                 f"expected a clock that is set, received the year {time.gmtime().tm_year}: set "
                 "the date of this machine"
             )
-        main(sys.argv[1:])
+        with watch.watched():
+            main(sys.argv[1:])
         sys.stdout.flush()
     except SystemExit:
         raise

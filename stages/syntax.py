@@ -53,7 +53,7 @@ def _append(node: object, words: list[str]) -> None:
             continue
         value = getattr(node, name, None)
         if name == "body" and isinstance(value, list):
-            value = [item for item in value if not is_docstring(item)]
+            value = [item for item in value if not _is_docstring(item)]
         elif name == "values" and isinstance(node, ast.JoinedStr):
             value = _texts_and_values(node)
         elif name == "format_spec" and value and not _texts_and_values(value):
@@ -66,7 +66,7 @@ def _append(node: object, words: list[str]) -> None:
             words.append(")")
 
 
-def is_docstring(node: ast.AST) -> bool:
+def _is_docstring(node: ast.AST) -> bool:
     """Whether a statement is a text alone."""
     return (
         isinstance(node, ast.Expr)

@@ -8,7 +8,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -120,23 +119,14 @@ def _remove(path: Path) -> None:
         log.warning("%s could not be removed: %s", path, error)
 
 
-def key_of(examples: Path, parameters: dict[str, Any]) -> str:
-    """Returns what names the checkpoints of one training: a sum over all that its result may depend
-    on.
+def key_of(examples: Path, parameters: dict[str, Any], code: str) -> str:
+    """Returns what names the checkpoints of one training: a checksum of all that its result may
+    depend on.
 
-    That is the examples' files, the parameters, the project's code (all of it: what is imported
-    only later counts as well), and the versions of what computes.
+    That is the files of the examples, the parameters, and the `code` with the versions of the
+    packages that it imports, as the stage `code` writes them down.
     """
-    stages = Path(__file__).parents[1]
-    depends = {
-        "parameters": parameters,
-        "examples": sha256_of(examples),
-        "code": {
-            path.relative_to(stages).as_posix(): sha256_of(path)
-            for path in sorted(stages.rglob("*.py"))
-        },
-        "versions": {name: version(name) for name in ("keras", "numpy", "tensorflow")},
-    }
+    depends = {"parameters": parameters, "examples": sha256_of(examples), "code": code}
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
 
 

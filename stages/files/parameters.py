@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.nodes import Node
 
+from stages import watch
 from stages.errors import InputError
 from stages.sections import Section, Seed
 
@@ -34,7 +35,8 @@ def read_all(path: Path = PATH) -> dict[str, Any]:
     Raises `InputError` if the file is missing, not YAML, or not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with watch.paused():
+            text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
             f"expected {path} in the current folder, found none: run from the folder that holds "
@@ -56,7 +58,7 @@ def read_all(path: Path = PATH) -> dict[str, Any]:
             f"{path}: expected keys such as seed and tasks at the top, received "
             f"{type(content).__name__}"
         )
-    return content
+    return watch.declared_parameters(content) if path == PATH else content
 
 
 class _Constructor(SafeConstructor):
@@ -149,6 +151,8 @@ def validated(value: Any, model: Any, where: str) -> Any:
     Raises:
         InputError: for each fault, where in the file it is, and what was expected and received.
     """
+    if isinstance(value, watch.Undeclared):
+        value.refuse()
     return checked(value, model, lambda keys: f"{PATH}: {'.'.join([where, *keys])}")
 
 

@@ -148,3 +148,16 @@ class Samples(Protocol):
 
     @property
     def SAMPLES(self) -> Sequence[Sample]: ...
+
+
+# The interface of each module of a kind; of the two that prepare examples a kind has one.
+MODULES: Mapping[str, type] = {
+    "ingest": Ingest,
+    "scale_and_window": Prepare,
+    "tokenize_text": Prepare,
+    "baseline": Baseline,
+    "train": Train,
+    "evaluate": Evaluate,
+    "predict": Predict,
+    "sample": Samples,
+}

@@ -33,7 +33,7 @@ from stages.networks.backend import tf
 
 # Parts of a batch run side by side, each on one core. The number is fixed, so that results do not
 # depend on how many cores there are.
-PARTS = 2
+SHARDS = 2
 
 # From so many steps on it pays to copy the kernels into a form that makes each step faster.
 LONG = 16
@@ -164,7 +164,7 @@ def run(
     dropped: Any,
     training: bool,
     sequences: bool,
-    parts: int = PARTS,
+    parts: int = SHARDS,
     within_xla: bool = False,
 ) -> Any:
     """Returns the outputs (B, T, U), or without `sequences` None, and the list of last states, (B,

@@ -26,11 +26,11 @@ log = logging.getLogger("reprise")
 # Packages that write a network for other programs, which cannot read loops that XLA compiles.
 EXPORTERS = ("keras.src.export.", "tensorflow.lite.", "tensorflow.python.saved_model.", "tf2onnx.")
 
-_parts = ContextVar("parts", default=recurrence.PARTS)
+_parts = ContextVar("parts", default=recurrence.SHARDS)
 
 
 @contextmanager
-def undivided() -> Iterator[None]:
+def unsharded() -> Iterator[None]:
     """Within it the layers leave a batch whole: their caller has divided it already."""
     token = _parts.set(1)
     try:
@@ -204,7 +204,7 @@ class Bidirectional(keras.layers.Bidirectional):
         training: bool | None = None,
     ) -> Any:
         # The directions run side by side already.
-        with undivided():
+        with unsharded():
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -303,9 +303,16 @@ def layer(
     )
 
 
-def run(
-    recurrent: keras.layers.Layer, inputs: Any, states: list[Any] | None = None
+def apply(
+    layer: keras.layers.Layer, inputs: Any, states: list[Any] | None = None, mask: Any = None
 ) -> tuple[Any, list[Any]]:
-    """Returns the outputs at all steps and the list of last states."""
-    outputs, *last = recurrent(inputs, initial_state=states)
+    """Returns the outputs at all steps and the list of last states.
+
+    mask: (batch, time) bool, False for the steps that are left out: they leave the states as they
+    are, so that the last state is that of an example's own last step. None: the mask that the
+    inputs bring with them, if there is one.
+    """
+    # A saved model writes down all that a layer is called with, also None.
+    masked = {} if mask is None else {"mask": mask}
+    outputs, *last = layer(inputs, initial_state=states, **masked)
     return outputs, last

@@ -1,5 +1,4 @@
-"""The floors: forecasts without a network. All work on windows and know only rows before the first
-target."""
+"""Baselines: forecasts without a network. They see only the rows before the first target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +20,8 @@ def last_value(
 
 def drift(windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int) -> np.ndarray:
     """The line through the first and the last known value (a random walk with drift)."""
-    last, first = (
-        windows.values[origins - 1][:, windows.targets],
-        windows.values[starts][:, windows.targets],
-    )
+    last = windows.values[origins - 1][:, windows.targets]
+    first = windows.values[starts][:, windows.targets]
     slope = (last - first) / (origins - 1 - starts)[:, None]
     return last[:, None] + slope[:, None] * np.arange(1, windows.horizon + 1)[:, None]
 
@@ -33,23 +30,23 @@ def seasonal_naive(
     windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int
 ) -> np.ndarray:
     """The value of the same step in the last known season."""
-    return windows.values[origins[:, None] - season + np.arange(windows.horizon) % season][
-        ..., windows.targets
-    ]
+    rows = origins[:, None] - season + np.arange(windows.horizon) % season
+    return windows.values[rows][..., windows.targets]
 
 
 def seasonal_drift(
     windows: Windows, origins: np.ndarray, starts: np.ndarray, season: int
 ) -> np.ndarray:
-    """The seasonal naive forecast plus the change over the last known season, for each season that
-    passes."""
-    change = (windows.values[origins - 1] - windows.values[origins - 1 - season])[
-        :, None, windows.targets
-    ]
-    passed = 1 + np.arange(windows.horizon)[:, None] // season
-    return seasonal_naive(windows, origins, starts, season) + passed * change
+    """The seasonal naive forecast plus, per season ahead, the change over the last known season."""
+    change = windows.values[origins - 1] - windows.values[origins - 1 - season]
+    seasons = 1 + np.arange(windows.horizon)[:, None] // season
+    naive = seasonal_naive(windows, origins, starts, season)
+    return naive + seasons * change[:, None, windows.targets]
 
 
+# Methods for all windows at once: (windows, origins, starts, season) -> forecasts (origins,
+# horizon, targets), where `origins` are the rows of the first targets and `starts` the first rows
+# of their series.
 VECTORISED: dict[str, Callable[[Windows, np.ndarray, np.ndarray, int], np.ndarray]] = {
     "last_value": last_value,
     "drift": drift,
@@ -59,31 +56,29 @@ VECTORISED: dict[str, Callable[[Windows, np.ndarray, np.ndarray, int], np.ndarra
 
 
 def naive2(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """The last value, seasonally adjusted where the series is seasonal: the M4 competition's
-    reference, "Naive2".
+    """The last value, seasonally adjusted: the reference "Naive2" of the M4 competition.
 
     Makridakis et al., "The M4 competition", 2020. The series counts as seasonal if its
-    autocorrelation at the season exceeds 1.645 standard errors (a 90 % test); the season is then
-    taken out and put back by classical decomposition: multiplicative, or additive where values are
+    autocorrelation at the season exceeds 1.645 standard errors (a 90 % test). The season is then
+    removed and restored by classical decomposition: multiplicative, or additive where values are
     not positive.
 
     Args:
         history: (time,) all known values, raw units.
+
+    Returns:
+        (horizon,) the forecast, raw units.
     """
     from statsmodels.tsa.seasonal import seasonal_decompose
 
     if season < 2 or not _is_seasonal(history, season):
         return np.repeat(history[-1], horizon)
-    multiplicative = bool((history > 0).all())
-    seasonal = seasonal_decompose(
-        history, model="multiplicative" if multiplicative else "additive", period=season
-    ).seasonal
-    following = seasonal[-season:][np.arange(horizon) % season]
-    return (
-        history[-1] / seasonal[-1] * following
-        if multiplicative
-        else history[-1] - seasonal[-1] + following
-    )
+    model = "multiplicative" if (history > 0).all() else "additive"
+    seasonal = seasonal_decompose(history, model=model, period=season).seasonal
+    ahead = seasonal[-season:][np.arange(horizon) % season]
+    if model == "multiplicative":
+        return history[-1] / seasonal[-1] * ahead
+    return history[-1] - seasonal[-1] + ahead
 
 
 def _is_seasonal(history: np.ndarray, season: int) -> bool:
@@ -93,45 +88,45 @@ def _is_seasonal(history: np.ndarray, season: int) -> bool:
     variance = centred @ centred
     if variance == 0:
         return False
-    correlations = (
-        np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / variance
-    )
+    products = [centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]
+    correlations = np.array(products) / variance
     limit = 1.645 * np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum()) / len(history))
     return bool(abs(correlations[-1]) > limit)
 
 
 def theta(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """The Theta method of statsmodels (Assimakopoulos and Nikolopoulos, 2000), fitted anew to all
-    known values.
+    """The Theta method (Assimakopoulos and Nikolopoulos, 2000) of statsmodels.
 
     Args:
         history: (time,) all known values, raw units.
+
+    Returns:
+        (horizon,) the forecast, raw units.
     """
     from statsmodels.tsa.forecasting.theta import ThetaModel
 
     if np.ptp(history) == 0:
         return np.repeat(history[-1], horizon)
-    model = ThetaModel(
-        history, period=max(season, 1), deseasonalize=season > 1 and len(history) >= 2 * season
-    )
+    deseasonalize = season > 1 and len(history) >= 2 * season
+    model = ThetaModel(history, period=max(season, 1), deseasonalize=deseasonalize)
     return np.asarray(model.fit().forecast(horizon))
 
 
+# Methods that are fitted to each window's history: (history, horizon, season) -> forecast.
 LOCAL: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"naive2": naive2, "theta": theta}
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """Ridge regression from the window minus its last value to the horizon minus the last value,
-    over all series at once.
+    """Ridge regression from a window to its horizon, both minus the last value, over all series.
 
-    Subtracting the last value is what makes a linear forecast competitive: Zeng et al., "Are
+    Subtracting the last value is what makes linear forecasts competitive: Zeng et al., "Are
     Transformers effective for time series forecasting?", 2023 (NLinear).
 
     Attributes:
         coefficients: (lookback * inputs, horizon * targets).
         intercept: (horizon * targets,).
-        alpha: the penalty, chosen on validation.
+        alpha: the penalty, chosen on the validation windows.
     """
 
     coefficients: np.ndarray
@@ -139,16 +134,15 @@ class Ridge:
     alpha: float
 
     def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
+        """Returns the forecasts (indices, horizon, targets), in the units of the windows."""
         x, _, last, _ = _differences(windows, indices)
-        return (x @ self.coefficients + self.intercept).reshape(
-            len(indices), windows.horizon, -1
-        ) + last
+        changes = x @ self.coefficients + self.intercept
+        return changes.reshape(len(indices), windows.horizon, -1) + last
 
 
 @dataclass
 class _Sums:
-    """What the normal equations of some outputs need, summed up over windows (x: features, y:
-    outputs)."""
+    """The sums over windows in the normal equations of features x and outputs y."""
 
     count: float
     x: np.ndarray
@@ -164,28 +158,25 @@ class _Sums:
         self.xy += sign * (x.T @ y)
 
     def solve(self, alphas: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Returns coefficients and intercept for each penalty; one eigendecomposition serves all of
-        them."""
+        """Returns coefficients and intercept for each penalty, by a single eigendecomposition."""
         if not self.count:
             return [(np.zeros_like(self.xy), np.zeros_like(self.y))] * len(alphas)
         eigenvalues, vectors = np.linalg.eigh(self.xx - np.outer(self.x, self.x) / self.count)
         projected = vectors.T @ (self.xy - np.outer(self.x, self.y) / self.count)
-        found = [
-            vectors @ (projected / (np.maximum(eigenvalues, 0) + alpha)[:, None])
-            for alpha in alphas
-        ]
-        return [
-            (coefficients, (self.y - self.x @ coefficients) / self.count) for coefficients in found
-        ]
+        fits = []
+        for alpha in alphas:
+            shrunk = projected / (np.maximum(eigenvalues, 0) + alpha)[:, None]
+            coefficients = vectors @ shrunk
+            fits.append((coefficients, (self.y - self.x @ coefficients) / self.count))
+        return fits
 
 
 def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
-    """Fits on training windows by the normal equations, summed up over chunks, so memory does not
-    grow with their number.
+    """Fits a ridge regression with the penalty that has the smallest squared error on validation.
 
-    The penalty with the smallest squared error on validation is kept. Targets that were filled in
-    count neither here nor there: an output some of whose targets were is fitted on the other
-    windows.
+    The normal equations are summed up over chunks of windows, so memory does not grow with their
+    number. Targets that were filled in count neither in the fit nor in the error: an output with
+    such targets is fitted on the other windows.
     """
     features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
     sums = _Sums(
@@ -216,10 +207,12 @@ def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) ->
 
 
 def _without_filled(train: Windows, sums: _Sums, output: int) -> _Sums:
-    """Returns the sums of one output over the windows whose target was not filled in: those of all
-    windows less those of the others."""
+    """Returns the sums of one output over the windows whose target was not filled in.
+
+    They are the `sums` over all windows minus those over the others.
+    """
     own = slice(output, output + 1)
-    found = _Sums(
+    result = _Sums(
         sums.count, sums.x.copy(), sums.y[own].copy(), sums.xx.copy(), sums.xy[:, own].copy()
     )
     step, target = divmod(output, len(train.targets))
@@ -227,20 +220,26 @@ def _without_filled(train: Windows, sums: _Sums, output: int) -> _Sums:
         filled = indices[~train.observed[train.locate(indices)[0] + step, target]]
         if len(filled):
             x, y, _, _ = _differences(train, filled)
-            found.add(x, y[:, own], -1)
-    return found
+            result.add(x, y[:, own], -1)
+    return result
 
 
 def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
-    """Splits the indices 0 ... count - 1 into runs of at most `size`."""
+    """Splits the indices 0 ... count - 1 into consecutive chunks of at most `size`."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _differences(
     windows: Windows, indices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the windows minus their last step, the targets minus the last known value, that
-    value, and which targets count."""
+    """Returns windows and targets as differences from the last known value.
+
+    Returns:
+        x: (indices, lookback * inputs) the windows minus their last step.
+        y: (indices, horizon * targets) the targets minus the last known value.
+        last: (indices, 1, targets) the last known value.
+        mask: (indices, horizon * targets) which targets were not filled in.
+    """
     batch = windows.cut(indices)
     origins, _ = windows.locate(indices)
     window = batch["inputs"]["window"].astype(np.float64)

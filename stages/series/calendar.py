@@ -1,5 +1,7 @@
-"""Calendar features: known for the future too, each as a sine and a cosine, so that December lies
-beside January."""
+"""Calendar features, which are known for the future too.
+
+Each is a sine and a cosine, so that December is next to January.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,11 +15,17 @@ CalendarFeature = Literal["minute", "hour", "weekday", "day", "day_of_year", "mo
 
 
 def features(times: np.ndarray, names: Sequence[CalendarFeature | int]) -> np.ndarray:
-    """Returns (rows, 2 * names) float32: sine and cosine of where each time lies in each cycle.
+    """Returns the phase of each time in each cycle, as sine and cosine.
 
     Args:
         times: (rows,) datetime64, or whole numbers.
         names: cycles of the calendar, for datetimes; lengths of cycles in steps, for whole numbers.
+
+    Returns:
+        (rows, 2 * names) float32.
+
+    Raises:
+        InputError: a name does not suit the type of the times.
     """
     out = np.empty((len(times), 2 * len(names)), np.float32)
     dates = (
@@ -38,7 +46,7 @@ def features(times: np.ndarray, names: Sequence[CalendarFeature | int]) -> np.nd
 
 
 def _phase(dates: pd.DatetimeIndex, name: str) -> np.ndarray:
-    """Returns the part of the cycle that has passed, in [0, 1)."""
+    """Returns the fraction of the cycle that has passed, in [0, 1)."""
     match name:
         case "minute":
             phase = dates.minute / 60

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from stages.formats import Reading
 from stages.series.calendar import CalendarFeature
 from stages.series.scaling import Scaler, ScalerName
 from stages.series.windows import Windows
@@ -25,7 +25,7 @@ class IngestedSeries:
         zone, in_utc: the time zone of the times, and whether the table holds them in UTC.
     """
 
-    reading: dict[str, Any]
+    reading: Reading
     raw_rows: int
     was_sorted: bool
     duplicates: int

@@ -8,9 +8,9 @@ import pandas as pd
 from stages.drawing import COLOURS
 
 
-def draw_forecast(axes: Any, rows: pd.DataFrame) -> None:
+def draw_forecast(axes: Any, table: pd.DataFrame) -> None:
     """Draws `actual`, then `mean` with both intervals, over `time`."""
-    known, coming = rows[rows["actual"].notna()], rows[rows["mean"].notna()]
+    known, coming = table[table["actual"].notna()], table[table["mean"].notna()]
     axes.plot(known["time"], known["actual"], color=COLOURS["actual"], linewidth=1, label="known")
     axes.plot(
         coming["time"],

@@ -1,4 +1,4 @@
-"""Series that are made: for the textbook example, for tests and for benchmarks."""
+"""Generated series, for the textbook example, tests and benchmarks."""
 
 from collections.abc import Callable
 
@@ -7,20 +7,18 @@ import pandas as pd
 
 
 def sum_of_two(rows: int, seed: int) -> pd.DataFrame:
-    """The textbook example of a recurrent network: `y` is the sum of the two numbers of `x` before
-    it.
+    """The textbook example of a recurrent network: `y` is the sum of the last two values of `x`.
 
-    x counts 0, 1, 2, ...; so y is 1 at row 2, 3 at row 3, 5 at row 4. The first two rows have no
-    two numbers before them: their y follows the same line backwards (-3, -1) and is never a target
-    of a window of two rows. `seed` changes nothing.
+    x counts 0, 1, 2, ...; so y is 1 in row 2, 3 in row 3, 5 in row 4. The first two rows do not
+    have two rows before them: their y continues the same line backwards (-3, -1) and is never a
+    target of a window of two rows. `seed` has no effect.
     """
     x = np.arange(rows)
     return pd.DataFrame({"x": x, "y": 2 * x - 3})
 
 
 def seasonal(rows: int, seed: int) -> pd.DataFrame:
-    """An hourly series with a trend, a day's and a week's season, and noise: a quick task for
-    trying things out."""
+    """An hourly series with a trend, a daily and a weekly season, and noise, for quick trials."""
     hours = np.arange(rows)
     noise = np.random.default_rng(seed).normal(scale=0.3, size=rows)
     y = (

@@ -1,8 +1,8 @@
-"""The step between times: which step of a regular grid a time is, and which time a step is.
+"""Regular grids of times: the step between times, steps to times and times to steps.
 
-Steps are written as pandas writes offsets (`h`, `15min`, `D`, `B`, `W-SAT`, `MS`, `QE-DEC`,
-`2YS-JAN`), `MS-15` for the 15th of each month (`6MS-15`: every six months), and as a number for
-times that are whole numbers.
+A step is written as pandas writes offsets (`h`, `15min`, `D`, `B`, `W-SAT`, `MS`, `QE-DEC`,
+`2YS-JAN`), as `MS-15` for the 15th of each month (`6MS-15`: every six months), or as a number where
+times are whole numbers.
 """
 
 import re
@@ -16,7 +16,7 @@ import pandas as pd
 
 from stages.errors import InputError
 
-# What stands in `day` for the end of a month.
+# The `day` of `Months` that means the end of the month.
 END = 31
 _DAY = np.timedelta64(1, "D")
 
@@ -25,22 +25,25 @@ class Step(Protocol):
     """The step of a grid that holds a first time."""
 
     def count(self, times: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Returns how many steps each of `times` is after the earliest, int64, and which of them
-        are off the grid."""
+        """Counts the steps of each time after the earliest.
+
+        Returns:
+            The counts, int64, and which of the times are off the grid.
+        """
         ...
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
-        """Returns the times that are so many steps after `first`, which is on the grid."""
+        """Returns the times so many `steps` after `first`, which is on the grid."""
         ...
 
     def following(self, last: Any, steps: int) -> np.ndarray:
-        """Returns the next times of the grid after `last`, which may be off it."""
+        """Returns the next `steps` times of the grid after `last`, which may be off it."""
         ...
 
 
 @dataclass(frozen=True)
 class Whole:
-    """Whole numbers that are `size` apart."""
+    """Whole numbers, `size` apart."""
 
     size: int
 
@@ -58,20 +61,20 @@ class Whole:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Times that are `size` apart; on `weekday` (0: Monday), where that is said."""
+    """Times `size` apart, all on `weekday` (0: Monday) unless that is None."""
 
     size: np.timedelta64
     weekday: int | None = None
 
     def count(self, times: Any) -> tuple[np.ndarray, np.ndarray]:
         values = np.asarray(times, "datetime64[ns]")
-        # Without a sign, as 64 bits with one hold no more than 292 years of nanoseconds.
-        since = values.view(np.uint64) - values.min().view(np.uint64)
-        steps, rest = np.divmod(since, self.size.view(np.uint64))
-        steps, off = steps.astype(np.int64), rest != 0
-        return steps, off if self.weekday is None else off | (
-            pd.DatetimeIndex(values).day_of_week.to_numpy() != self.weekday
-        )
+        # Unsigned: 64 bits with a sign hold no more than 292 years of nanoseconds.
+        elapsed = values.view(np.uint64) - values.min().view(np.uint64)
+        steps, rest = np.divmod(elapsed, self.size.view(np.uint64))
+        off = rest != 0
+        if self.weekday is not None:
+            off |= pd.DatetimeIndex(values).day_of_week.to_numpy() != self.weekday
+        return steps.astype(np.int64), off
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
         return np.datetime64(first, "ns") + self.size * steps
@@ -85,10 +88,10 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Months:
-    """Every so many months, on one day of the month (`END`: the last one; in months that have no
-    such day, the last one as well).
+    """Every `size` months, on one day of the month.
 
     Attributes:
+        day: the day of the month; the last one in shorter months, and in all where it is `END`.
         month, period: if `month` is not None, times are in that month (0: January) and every
             `period` months from it.
     """
@@ -103,41 +106,39 @@ class Months:
         months = _months_of(values)
         steps, rest = np.divmod(months - months.min(), self.size)
         clock = values - values.astype("datetime64[D]")
-        return steps, (rest != 0) | ~self._anchored(months) | (
-            values != self._on(months) + clock
-        ) | (clock != clock[values.argmin()])
+        off = (rest != 0) | ~self._anchored(months)
+        off |= (values != self._days(months) + clock) | (clock != clock[values.argmin()])
+        return steps, off
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
         first = np.datetime64(first, "ns")
-        return self._on(_months_of(first) + self.size * steps) + (
-            first - first.astype("datetime64[D]")
-        )
+        clock = first - first.astype("datetime64[D]")
+        return self._days(_months_of(first) + self.size * steps) + clock
 
     def following(self, last: Any, steps: int) -> np.ndarray:
         last = np.datetime64(last, "ns")
         clock = last - last.astype("datetime64[D]")
         months = _months_of(last) + np.arange(self.period + 2)
-        possible = months[self._anchored(months) & (self._on(months) + clock >= last)]
-        first = possible[0] + self.size if self._on(possible[0]) + clock == last else possible[0]
-        return self._on(first + self.size * np.arange(steps)) + clock
+        first = months[self._anchored(months) & (self._days(months) + clock >= last)][0]
+        if self._days(first) + clock == last:
+            first += self.size
+        return self._days(first + self.size * np.arange(steps)) + clock
 
     def _anchored(self, months: np.ndarray) -> np.ndarray:
-        return (
-            np.ones(months.shape, bool)
-            if self.month is None
-            else (months - self.month) % self.period == 0
-        )
+        if self.month is None:
+            return np.ones(months.shape, bool)
+        return (months - self.month) % self.period == 0
 
-    def _on(self, months: Any) -> Any:
-        """Returns the days in months that are counted from January 1970, datetime64[ns]."""
-        begin = np.asarray(months, np.int64).astype("datetime64[M]")
-        length = ((begin + 1).astype("datetime64[D]") - begin.astype("datetime64[D]")) // _DAY
-        return (begin.astype("datetime64[D]") + (np.minimum(self.day, length) - 1) * _DAY).astype(
-            "datetime64[ns]"
-        )
+    def _days(self, months: Any) -> Any:
+        """Returns the grid's days in months counted from January 1970, datetime64[ns]."""
+        months = np.asarray(months, np.int64).astype("datetime64[M]")
+        first = months.astype("datetime64[D]")
+        length = ((months + 1).astype("datetime64[D]") - first) // _DAY
+        return (first + (np.minimum(self.day, length) - 1) * _DAY).astype("datetime64[ns]")
 
 
 def _months_of(times: Any) -> Any:
+    """Returns months, counted from January 1970, int64."""
     return times.astype("datetime64[M]").astype(np.int64)
 
 
@@ -145,19 +146,18 @@ def _months_of(times: Any) -> Any:
 class Offset:
     """Any other offset of pandas, such as business days."""
 
-    offset: Any
+    offset: pd.DateOffset
 
     def count(self, times: Any) -> tuple[np.ndarray, np.ndarray]:
         index = pd.DatetimeIndex(times)
         grid = pd.date_range(index.min(), index.max(), freq=self.offset).as_unit("ns")
-        # The grid need not hold the first time: then no time is on it.
+        # The first time may be off the grid; then all are.
         steps = grid.get_indexer(index)
         return steps.astype(np.int64), steps < 0
 
     def times(self, first: Any, steps: np.ndarray) -> np.ndarray:
-        grid = pd.date_range(
-            first, periods=int(np.max(steps, initial=0)) + 1, freq=self.offset
-        ).as_unit("ns")
+        periods = int(np.max(steps, initial=0)) + 1
+        grid = pd.date_range(first, periods=periods, freq=self.offset).as_unit("ns")
         return grid.to_numpy()[steps]
 
     def following(self, last: Any, steps: int) -> np.ndarray:
@@ -169,9 +169,10 @@ def parse(frequency: str) -> Step:
     """Returns the step that `frequency` names. Raises `ValueError` if it names none."""
     if frequency.isdecimal() and 0 < int(frequency) < 2**53:
         return Whole(int(frequency))
-    if found := re.fullmatch(r"(\d*)MS-([12]?\d|3[01])", frequency):
-        if int(found[1] or 1) > 0 and int(found[2]) > 0:
-            return Months(int(found[1] or 1), int(found[2]))
+    if match := re.fullmatch(r"(\d*)MS-([12]?\d|3[01])", frequency):
+        months, day = int(match[1] or 1), int(match[2])
+        if months > 0 and day > 0:
+            return Months(months, day)
         raise ValueError("a month and a day above 0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -188,25 +189,23 @@ def parse(frequency: str) -> Step:
         return Fixed(np.timedelta64(offset.n, "D").astype("timedelta64[ns]"))
     if isinstance(offset, offsets.Tick):
         return Fixed(pd.Timedelta(offset).to_timedelta64().astype("timedelta64[ns]"))
-    begins, ends = (
-        (offsets.MonthBegin, offsets.QuarterBegin, offsets.YearBegin),
-        (offsets.MonthEnd, offsets.QuarterEnd, offsets.YearEnd),
-    )
-    for size, kinds in zip((1, 3, 12), zip(begins, ends, strict=True), strict=True):
-        if type(offset) in kinds:
+    for period, begin, end in (
+        (1, offsets.MonthBegin, offsets.MonthEnd),
+        (3, offsets.QuarterBegin, offsets.QuarterEnd),
+        (12, offsets.YearBegin, offsets.YearEnd),
+    ):
+        if type(offset) in (begin, end):
             month = getattr(offset, "startingMonth", getattr(offset, "month", None))
-            return Months(
-                size * offset.n,
-                1 if type(offset) is kinds[0] else END,
-                None if month is None else month - 1,
-                size,
-            )
+            anchor = None if month is None else month - 1
+            return Months(period * offset.n, 1 if type(offset) is begin else END, anchor, period)
     return Offset(offset)
 
 
 def find(times: pd.Series) -> str:
-    """Finds the step between times. Raises `InputError` where there are fewer than three different
-    times."""
+    """Finds the step between times, some of which may be missing.
+
+    Raises `InputError` if there are fewer than three different times.
+    """
     unique = pd.Index(times.unique()).sort_values()
     if len(unique) < 3:
         raise InputError(
@@ -219,11 +218,11 @@ def find(times: pd.Series) -> str:
     if steps.min() >= pd.Timedelta(days=28) and (name := _monthly(unique)) is not None:
         return name
     with warnings.catch_warnings():
-        # pandas announces that it will return an offset instead of its name; both are taken.
+        # pandas warns that it will return an offset instead of its name; either will do.
         warnings.simplefilter("ignore")
-        found = pd.infer_freq(unique)
-    if found:
-        return getattr(found, "freqstr", found)
+        inferred = pd.infer_freq(unique)
+    if inferred:
+        return getattr(inferred, "freqstr", inferred)
     step = pd.Timedelta(steps.mode().iloc[0])
     if step == pd.Timedelta(days=7):
         return f"W-{unique[0].day_name()[:3].upper()}"
@@ -234,29 +233,27 @@ def find(times: pd.Series) -> str:
 
 
 def _monthly(times: pd.DatetimeIndex) -> str | None:
-    """Returns the step of times on one day of the month each; None if they are on several."""
+    """Returns the step of times that are all on the same day of a month; None if they are not."""
     if (times - times.normalize()).nunique() > 1:
         return None
     size = gcd(*np.diff(_months_of(times.to_numpy())).tolist())
     day = END if times.is_month_end.all() else int(times.day.max())
     if (times.day != np.minimum(day, times.days_in_month)).any():
+        # The first or the last business day of a month, quarter or year.
         month = times[0].strftime("%b").upper()
         names = {
             1: ("BMS", "BME"),
             3: (f"BQS-{month}", f"BQE-{month}"),
             12: (f"BYS-{month}", f"BYE-{month}"),
         }.get(size, ())
-        return next(
-            (
-                name
-                for name in names
-                if all(map(pd.tseries.frequencies.to_offset(name).is_on_offset, times))
-            ),
-            None,
-        )
-    count, name = size, f"MS-{day}" if day not in (1, END) else "ME" if day == END else "MS"
-    if day in (1, END) and size % 12 == 0:
-        count, name = size // 12, f"Y{name[1]}-{times[0].strftime('%b').upper()}"
-    elif day in (1, END) and size == 3:
-        count, name = 1, f"Q{name[1]}-{times[0].strftime('%b').upper()}"
-    return name if count == 1 else f"{count}{name}"
+        for name in names:
+            if all(map(pd.tseries.frequencies.to_offset(name).is_on_offset, times)):
+                return name
+        return None
+    if day not in (1, END):
+        return f"{'' if size == 1 else size}MS-{day}"
+    edge = "S" if day == 1 else "E"
+    if size % 12 and size != 3:
+        return f"{'' if size == 1 else size}M{edge}"
+    count, unit = (1, "Q") if size == 3 else (size // 12, "Y")
+    return f"{'' if count == 1 else count}{unit}{edge}-{times[0].strftime('%b').upper()}"

@@ -1,52 +1,75 @@
-"""Raw tables to tidy series: sorted, typed, on a regular grid of times, each missing value filled
-and marked."""
+"""Raw tables to tidy series.
+
+Tidy series are sorted and typed, on a regular grid of times, with each missing value filled in and
+marked.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from stages.errors import InputError
-from stages.formats import NumberFormat
+from stages.formats import NumberFormat, Reading
 from stages.series import grid
 from stages.series.numbers import to_numbers
 from stages.series.splits import Split, boundaries
 from stages.splits import SPLITS
 
 
+class Counts(TypedDict, total=False):
+    """What `tidy` counted, for `about.json`."""
+
+    raw_rows: int
+    was_sorted: bool
+    duplicates: int
+    frequency: str
+    missing_times: int
+    missing_values: int
+    rows: int
+    series: int
+    split_rows: dict[str, int]
+    rows_in_no_split: int
+
+
 def stack_rows(
-    parts: Sequence[pd.DataFrame],
+    tables: Sequence[pd.DataFrame],
     series: str,
     name: str,
-    form: NumberFormat,
-    reading: dict[str, Any] | None = None,
+    number_format: NumberFormat,
+    reading: Reading | None = None,
 ) -> pd.DataFrame:
-    """Tables with one row a series become a long one. Parts follow each other in time and hold the
-    same series.
+    """Stacks tables with one series per row, which continue each other in time, into a long table.
 
-    The empty cells at the end of a row are no values (ragged tables); empty cells between values
-    are missing ones.
+    Empty cells between values are missing values; those at the end of a row are none.
+
+    Args:
+        series, name: the columns of names in `tables` and of values in the long table.
+        reading: as for `to_numbers`.
+
+    Returns:
+        Columns `series`, `time` (steps from 0) and `name` (float64, NaN for a missing value).
+
+    Raises:
+        InputError: the tables differ in their series, or a series occurs twice or has no values.
     """
-    ids = names_of(parts[0][series])
-    blocks, kept = [], []
-    for part in parts:
-        if list(names_of(part[series])) != list(ids):
+    ids = names_of(tables[0][series])
+    for table in tables[1:]:
+        if list(names_of(table[series])) != list(ids):
             raise InputError(
-                "expected the same series in the same order in every part, received others in "
+                "expected the same series in the same order in every file, received others in "
                 f"column {series!r}"
             )
-        values = to_numbers(part.drop(columns=series), form, reading)
-        filled = ~np.isnan(values)
-        blocks.append(values)
-        # True up to the last value of the row.
-        kept.append(np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1])
+    blocks = [to_numbers(table.drop(columns=series), number_format, reading) for table in tables]
     if ids.duplicated().any():
         raise InputError(
-            f"expected one row a series, received the series {ids[ids.duplicated()].iloc[0]!r} "
+            f"expected one row per series, received the series {ids[ids.duplicated()].iloc[0]!r} "
             f"twice in column {series!r}"
         )
-    mask = np.concatenate(kept, axis=1)
+    # True up to the last value of each row, for each table by itself.
+    masks = [np.logical_or.accumulate(~np.isnan(b[:, ::-1]), axis=1)[:, ::-1] for b in blocks]
+    mask = np.concatenate(masks, axis=1)
     lengths = mask.sum(axis=1)
     if not lengths.all():
         raise InputError(
@@ -67,30 +90,32 @@ def stack_columns(
     times: pd.Series,
     columns: Sequence[str],
     name: str,
-    form: NumberFormat,
-    reading: dict[str, Any] | None = None,
+    number_format: NumberFormat,
+    reading: Reading | None = None,
 ) -> pd.DataFrame:
-    """A table with one column a series becomes a long one."""
+    """Stacks a table with one series per column into a long table, as `stack_rows` does."""
     return pd.DataFrame(
         {
             "series": np.repeat(np.array(columns, dtype=object), len(table)),
             "time": np.tile(times.to_numpy(), len(columns)),
-            name: to_numbers(table[list(columns)], form, reading).T.ravel(),
+            name: to_numbers(table[list(columns)], number_format, reading).T.ravel(),
         }
     )
 
 
 def names_of(column: pd.Series) -> pd.Series:
-    """Returns the names in a column as text, exactly as they are written. Raises `InputError` at
-    the first row that has none."""
+    """Returns the names in a column as text, exactly as they are written.
+
+    Raises `InputError` at the first row without one.
+    """
     if column.dtype == object:
-        odd = column.map(lambda value: isinstance(value, (list, dict)))
-        if odd.any():
+        is_nested = column.map(lambda value: isinstance(value, (list, dict)))
+        if is_nested.any():
             raise InputError(
-                f"column {column.name!r}: expected names, received {column[odd].iloc[0]!r} in "
-                f"data row {int(odd.to_numpy().argmax()) + 1}"
+                f"column {column.name!r}: expected names, received {column[is_nested].iloc[0]!r} "
+                f"in data row {int(is_nested.to_numpy().argmax()) + 1}"
             )
-    text = column.astype("str") if not isinstance(column.dtype, pd.StringDtype) else column
+    text = column if isinstance(column.dtype, pd.StringDtype) else column.astype("str")
     empty = column.isna() | (text == "")
     if empty.any():
         raise InputError(
@@ -107,74 +132,102 @@ def tidy(
     duplicates: str,
     gaps: str,
     split: Split | None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, Counts]:
     """Sorts, checks and completes a long table.
 
     Args:
-        table: columns `series`, `time` and `columns`, in any order of rows.
+        table: columns `series`, `time` and `columns`, with rows in any order.
         columns: the value columns, float64 with NaN for a missing value.
-        frequency: a step of `stages.series.grid`; None finds it.
-        duplicates: what becomes of rows of one series with one time: `error`, `first`, `last`,
-            `mean`.
-        gaps: what becomes of missing times and values: `error`, `interpolate`, `forward_fill`,
-            `zero`; `keep` lets rows be the steps whatever their times are, and still refuses
-            missing values.
-        split: how to split by time; None splits nothing (newer rows to predict from).
+        frequency: a step of `stages.series.grid`; None: found out.
+        duplicates: which of several rows at one time is kept: `error`, `first`, `last`, `mean`.
+        gaps: how missing times and values are filled: `error`, `interpolate`, `forward_fill`,
+            `zero`; `keep`: rows are steps whatever their times, and missing values are an error.
+        split: how to split by time; None: not at all (newer rows to predict from).
 
     Returns:
-        The table with `series`, `time`, `columns`, one `observed_NAME` a column that is False where
-        a value was filled in, and `split` (null: in no split); and what was counted.
-    """
-    counts: dict[str, Any] = {"raw_rows": len(table)}
-    table = table.dropna(how="all", subset=list(columns)) if gaps == "keep" else table
-    # Series keep the order in which the file names them; a stable sort keeps duplicates in theirs.
-    order = np.lexsort((table["time"].to_numpy(), pd.factorize(table["series"])[0]))
-    counts["was_sorted"] = bool((order[1:] > order[:-1]).all())
-    if not counts["was_sorted"]:
-        table = table.iloc[order]
-    table, counts["duplicates"] = _without_duplicates(table, columns, duplicates)
-    found = frequency or grid.find(table["time"])
-    counts["frequency"] = found
+        The table and the counts. After each of `columns` comes an `observed_NAME`, False where a
+        value was filled in; the last column is `split`, null for rows in none.
 
+    Raises:
+        InputError: the table has duplicates, gaps or times that the rules do not allow.
+    """
+    table, counts = _sorted(table, columns, duplicates, gaps)
+    counts["frequency"] = frequency or grid.find(table["time"])
     codes, ids = pd.factorize(table["series"])
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).astype(
-        np.int64
-    )
+    changes = np.flatnonzero(np.diff(codes)) + 1
+    starts = np.concatenate([[0], changes, [len(codes)]]).astype(np.int64)
     values = table[list(columns)].to_numpy(np.float64)
     times = table["time"].reset_index(drop=True)
     counts["missing_times"] = 0
     if gaps != "keep":
         values, times, starts, counts["missing_times"] = _on_whole_grid(
-            values, times, starts, found, frequency is None
+            values, times, starts, counts["frequency"], inferred=frequency is None
         )
     missing = np.isnan(values)
     counts["missing_values"] = int(missing.sum())
     ends = starts[1:, None] if split is None else boundaries(split, starts, times)[:, 1:]
-    if missing.any():
-        values = values.copy()
-        _fill(values, missing, starts, ends, times, columns, gaps)
-    series = pd.Categorical.from_codes(
-        np.repeat(np.arange(len(ids)), np.diff(starts)), categories=np.asarray(ids, dtype=object)
-    )
-    # In one go: pandas warns of tables that grow column by column.
+    values = _filled(values, missing, starts, ends, times, columns, gaps)
+    content = _content(ids, starts, times, columns, values, ~missing)
+    counts["rows"], counts["series"] = len(times), len(ids)
+    if split is not None:
+        splits = _split_codes(starts, ends)
+        content["split"] = pd.Categorical.from_codes(splits, categories=list(SPLITS))
+        counts["split_rows"] = {name: int((splits == k).sum()) for k, name in enumerate(SPLITS)}
+        counts["rows_in_no_split"] = int((splits < 0).sum())
+    return pd.DataFrame(content), counts
+
+
+def _sorted(
+    table: pd.DataFrame, columns: Sequence[str], duplicates: str, gaps: str
+) -> tuple[pd.DataFrame, Counts]:
+    """Returns the table sorted by series and time, with one row for each; arguments as of `tidy`.
+
+    Series keep the order of their first rows; the sort is stable, so duplicates keep theirs.
+    """
+    counts = Counts(raw_rows=len(table))
+    table = table.dropna(how="all", subset=list(columns)) if gaps == "keep" else table
+    order = np.lexsort((table["time"].to_numpy(), pd.factorize(table["series"])[0]))
+    counts["was_sorted"] = bool((order[1:] > order[:-1]).all())
+    if not counts["was_sorted"]:
+        table = table.iloc[order]
+    table, counts["duplicates"] = _without_duplicates(table, columns, duplicates)
+    return table, counts
+
+
+def _content(
+    ids: Sequence[str],
+    starts: np.ndarray,
+    times: pd.Series,
+    columns: Sequence[str],
+    values: np.ndarray,
+    observed: np.ndarray,
+) -> dict[str, Any]:
+    """Returns the columns of a tidy table but for `split`, from which to build it in one go."""
+    codes = np.repeat(np.arange(len(ids)), np.diff(starts))
+    series = pd.Categorical.from_codes(codes, categories=np.asarray(ids, dtype=object))
     content: dict[str, Any] = {"series": series, "time": times}
     for index, name in enumerate(columns):
-        content |= {name: values[:, index], f"observed_{name}": ~missing[:, index]}
-    out = pd.DataFrame(content)
-    counts["rows"], counts["series"] = len(out), len(ids)
-    if split is not None:
-        code = np.full(len(out), -1, np.int8)
-        edges = np.concatenate([starts[:-1, None], ends], axis=1)
-        for k in range(len(SPLITS)):
-            # +1 at each first row, -1 after each last one: the running sum is 1 inside the split.
-            inside = np.zeros(len(out) + 1, np.int8)
-            np.add.at(inside, edges[:, k], 1)
-            np.add.at(inside, edges[:, k + 1], -1)
-            code[np.cumsum(inside)[:-1] == 1] = k
-        out["split"] = pd.Categorical.from_codes(code, categories=list(SPLITS))
-        counts["split_rows"] = {name: int((code == k).sum()) for k, name in enumerate(SPLITS)}
-        counts["rows_in_no_split"] = int((code < 0).sum())
-    return out, counts
+        content |= {name: values[:, index], f"observed_{name}": observed[:, index]}
+    return content
+
+
+def _split_codes(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Returns the number of each row's split, (rows,) int8; -1 for rows in none.
+
+    Args:
+        starts: (series + 1,) the first row of each series, and the number of rows.
+        ends: (series, splits) the row after each split.
+    """
+    rows = int(starts[-1])
+    codes = np.full(rows, -1, np.int8)
+    edges = np.concatenate([starts[:-1, None], ends], axis=1)
+    for code in range(len(SPLITS)):
+        # +1 at each first row and -1 after each last one: the running sum is 1 inside the split.
+        steps = np.zeros(rows + 1, np.int8)
+        np.add.at(steps, edges[:, code], 1)
+        np.add.at(steps, edges[:, code + 1], -1)
+        codes[np.cumsum(steps)[:-1] == 1] = code
+    return codes
 
 
 def _without_duplicates(
@@ -192,65 +245,71 @@ def _without_duplicates(
         zone = ", or ingest.zone where a change of clocks repeats an hour" if within_days else ""
         raise InputError(
             f"expected one row for each time, received {row['time']} of series {row['series']!r} "
-            f"again ({number} such rows): "
-            f"set ingest.duplicates to first, last or mean{zone}"
+            f"again ({number} such rows): set ingest.duplicates to first, last or mean{zone}"
         )
     if rule == "mean":
-        return table.groupby(["series", "time"], sort=False, as_index=False)[
-            list(columns)
-        ].mean(), number
+        groups = table.groupby(["series", "time"], sort=False, as_index=False)
+        return groups[list(columns)].mean(), number
     return table.drop_duplicates(["series", "time"], keep=rule), number
 
 
 def _on_whole_grid(
-    values: np.ndarray, times: pd.Series, starts: np.ndarray, frequency: str, found: bool
+    values: np.ndarray, times: pd.Series, starts: np.ndarray, frequency: str, inferred: bool
 ) -> tuple[np.ndarray, pd.Series, np.ndarray, int]:
+    """Adds the missing times of each series, with NaN for their values.
+
+    Args:
+        values: (rows, columns) float64.
+        starts: (series + 1,) the first row of each series, and the number of rows.
+        inferred: whether `frequency` was found out.
+
+    Returns:
+        Values, times and starts with these rows, and the number of added rows.
+    """
     step = _step(frequency, times)
     steps, off = step.count(times)
     if off.any():
-        at = int(np.argmax(off))
         raise InputError(
-            f"expected times {frequency!r} apart, received {times.iloc[at]} which is off that "
-            f"grid ({int(off.sum())} such rows): "
-            "set ingest.frequency, ingest.zone where clocks change, or ingest.gaps to keep if "
-            "rows count as steps whatever their times"
+            f"expected times {frequency!r} apart, received {times.iloc[int(np.argmax(off))]} which "
+            f"is off that grid ({int(off.sum())} such rows): set ingest.frequency, ingest.zone "
+            "where clocks change, or ingest.gaps to keep if rows count as steps whatever their "
+            "times"
         )
     first, last = steps[starts[:-1]], steps[starts[1:] - 1]
     lengths = last - first + 1
-    whole = np.concatenate([[0], np.cumsum(lengths)])
-    added = int(whole[-1] - len(times))
+    new_starts = np.concatenate([[0], np.cumsum(lengths)])
+    rows = int(new_starts[-1])
+    added = rows - len(times)
     if not added:
         return values, times, starts, 0
-    if added > (len(times) if found else 100 * len(times) + 1000):
-        was = (
-            "the step that was found between most of them" if found else "as ingest.frequency says"
-        )
+    if added > (len(times) if inferred else 100 * len(times) + 1000):
+        origin = "the step between most of them" if inferred else "as ingest.frequency says"
         raise InputError(
-            f"expected times {frequency!r} apart ({was}), received {len(times)} rows for "
-            f"{int(whole[-1])} such steps from {times.min()} to "
-            f"{times.max()}, more gaps than rows: check that ingest.time_format reads these times "
-            "rightly, and set ingest.frequency"
+            f"expected times {frequency!r} apart ({origin}), received {len(times)} rows for {rows} "
+            f"such steps from {times.min()} to {times.max()}, more gaps than rows: check that "
+            "ingest.time_format reads these times rightly, and set ingest.frequency"
         )
-    place = np.repeat(whole[:-1] - first, np.diff(starts)) + steps
-    complete = np.full((whole[-1], values.shape[1]), np.nan)
-    complete[place] = values
-    at = np.arange(whole[-1]) - np.repeat(whole[:-1] - first, lengths)
-    return complete, pd.Series(step.times(times.min(), at)), whole, added
+    # From the number of a step, counted over all series, to its row.
+    shifts = new_starts[:-1] - first
+    complete = np.full((rows, values.shape[1]), np.nan)
+    complete[np.repeat(shifts, np.diff(starts)) + steps] = values
+    all_steps = np.arange(rows) - np.repeat(shifts, lengths)
+    return complete, pd.Series(step.times(times.min(), all_steps)), new_starts, added
 
 
 def _step(frequency: str, times: pd.Series) -> grid.Step:
-    dates = pd.api.types.is_datetime64_any_dtype(times)
-    if dates == frequency.isdecimal():
+    are_dates = pd.api.types.is_datetime64_any_dtype(times)
+    if are_dates == frequency.isdecimal():
         expected = (
             "a step such as h or D, as times are dates"
-            if dates
+            if are_dates
             else "a whole number, as times are whole numbers"
         )
         raise InputError(f"ingest.frequency: expected {expected}, received {frequency!r}")
     return grid.parse(frequency)
 
 
-def _fill(
+def _filled(
     values: np.ndarray,
     missing: np.ndarray,
     starts: np.ndarray,
@@ -258,9 +317,19 @@ def _fill(
     times: pd.Series,
     columns: Sequence[str],
     rule: str,
-) -> None:
-    """Fills missing values in place. What is filled in a split is computed from rows up to that
-    split's end: nothing leaks back."""
+) -> np.ndarray:
+    """Returns the values with the missing ones filled in.
+
+    What is filled in a split is computed from rows up to that split's end: nothing leaks back.
+
+    Args:
+        values, missing: (rows, columns).
+        starts: (series + 1,) the first row of each series, and the number of rows.
+        ends: (series, splits) the row after each split.
+        rule: as `gaps` of `tidy`.
+    """
+    if not missing.any():
+        return values
     if rule in ("error", "keep"):
         row, column = np.argwhere(missing)[0]
         advice = "set ingest.gaps to interpolate, forward_fill or zero"
@@ -268,38 +337,56 @@ def _fill(
             advice = "more than there are values, so check ingest.frequency and ingest.time_format"
         raise InputError(
             f"column {columns[int(column)]!r}: expected a value at every step, found none at "
-            f"{times.iloc[row]} "
-            f"({int(missing.sum())} missing values): {advice}"
+            f"{times.iloc[row]} ({int(missing.sum())} missing values): {advice}"
         )
+    values = values.copy()
     if rule == "zero":
         values[missing] = 0.0
-        return
-    for series in np.unique(
-        np.searchsorted(starts, np.flatnonzero(missing.any(axis=1)), side="right") - 1
-    ):
+        return values
+    incomplete = np.flatnonzero(missing.any(axis=1))
+    for series in np.unique(np.searchsorted(starts, incomplete, side="right") - 1):
         start, stop = starts[series], starts[series + 1]
         for column in np.flatnonzero(missing[start:stop].any(axis=0)):
-            known = np.flatnonzero(~missing[start:stop, column])
-            before = start
-            for end in [*ends[series], stop]:
-                gap = before - start + np.flatnonzero(missing[before:end, column])
-                usable = known[known < end - start]
-                if len(gap) and not len(usable):
-                    raise InputError(
-                        f"column {columns[int(column)]!r}: expected a value up to "
-                        f"{times.iloc[end - 1]}, found none to fill the gap with"
-                    )
-                if len(gap) and rule == "interpolate":
-                    values[start + gap, column] = np.interp(
-                        gap, usable, values[start + usable, column]
-                    )
-                elif len(gap):
-                    earlier = np.searchsorted(usable, gap) - 1
-                    if earlier[0] < 0:
-                        raise InputError(
-                            f"column {columns[int(column)]!r}: expected a value before "
-                            f"{times.iloc[start + gap[0]]} to fill it "
-                            "forward from, found none: set ingest.gaps to interpolate"
-                        )
-                    values[start + gap, column] = values[start + usable[earlier], column]
-                before = end
+            _fill_column(
+                values[start:stop, column],
+                missing[start:stop, column],
+                [*(ends[series] - start), stop - start],
+                times.iloc[start:stop],
+                columns[int(column)],
+                rule,
+            )
+    return values
+
+
+def _fill_column(
+    values: np.ndarray,
+    missing: np.ndarray,
+    ends: Sequence[int],
+    times: pd.Series,
+    name: str,
+    rule: str,
+) -> None:
+    """Fills one column of one series in place, (rows,), up to one of `ends` after the other."""
+    observed = np.flatnonzero(~missing)
+    start = 0
+    for end in ends:
+        gap = start + np.flatnonzero(missing[start:end])
+        usable = observed[observed < end]
+        start = end
+        if not len(gap):
+            continue
+        if not len(usable):
+            raise InputError(
+                f"column {name!r}: expected a value up to {times.iloc[end - 1]}, found none to "
+                "fill the gap with"
+            )
+        if rule == "interpolate":
+            values[gap] = np.interp(gap, usable, values[usable])
+            continue
+        earlier = np.searchsorted(usable, gap) - 1
+        if earlier[0] < 0:
+            raise InputError(
+                f"column {name!r}: expected a value before {times.iloc[gap[0]]} to fill it forward "
+                "from, found none: set ingest.gaps to interpolate"
+            )
+        values[gap] = values[usable[earlier]]

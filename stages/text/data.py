@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from stages.formats import Reading
 from stages.splits import SPLITS
 
 
@@ -18,7 +19,7 @@ class IngestedTexts:
         same: whether all texts are in all splits.
     """
 
-    reading: dict[str, Any]
+    reading: Reading
     texts: dict[str, int]
     dropped: int
     same: bool

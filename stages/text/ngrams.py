@@ -1,7 +1,6 @@
-"""The floors of a language model, counted: unigrams, and trigrams with interpolated Kneser-Ney
-smoothing; and how words are spelled.
+"""Counted language models: unigrams, trigrams with Kneser-Ney smoothing, and spellings of words.
 
-No TensorFlow, no loop.
+All are computed with NumPy alone, without loops over tokens.
 """
 
 import sys
@@ -12,8 +11,9 @@ import numpy as np
 
 
 def unigram(train: np.ndarray, size: int, test: np.ndarray) -> np.ndarray:
-    """Returns log p of each test token, with p(w) = (count(w) + 1) / (tokens + size): no word of
-    the vocabulary is impossible.
+    """Returns log p(token) of each test token, (tokens,).
+
+    p(w) = (count(w) + 1) / (tokens + size), so no word of the vocabulary is impossible.
 
     Args:
         train, test: (tokens,) token ids below `size`.
@@ -24,107 +24,106 @@ def unigram(train: np.ndarray, size: int, test: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Order:
-    """What one order of the model knows: for each n-gram its discounted count, for each context the
-    total and what was discounted."""
+    """The discounted counts of the n-grams of one order.
 
-    keys: np.ndarray  # (n-grams,) sorted
-    discounted: np.ndarray  # (n-grams,)
-    contexts: np.ndarray  # (contexts,) sorted
-    totals: np.ndarray  # (contexts,)
-    left: np.ndarray  # (contexts,) mass that the discount frees for the order below
+    Attributes:
+        keys: (n-grams,) sorted: context * size + word.
+        discounted: (n-grams,) their counts minus the discount.
+        contexts: (contexts,) sorted.
+        totals: (contexts,) the counts of their n-grams.
+        freed: (contexts,) what the discount leaves to the order below.
+    """
+
+    keys: np.ndarray
+    discounted: np.ndarray
+    contexts: np.ndarray
+    totals: np.ndarray
+    freed: np.ndarray
 
     def interpolate(
         self, contexts: np.ndarray, words: np.ndarray, size: int, below: np.ndarray
     ) -> np.ndarray:
-        """Returns p(word | context) where `below` is p of the order below."""
-        place = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
-        known = self.contexts[place] == contexts
+        """Returns p(word | context), where `below` is that of the order below, (words,)."""
+        context = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
+        is_known = self.contexts[context] == contexts
         keys = contexts * size + words
-        found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        own = np.where(self.keys[found] == keys, self.discounted[found], 0.0)
-        return np.where(known, (own + self.left[place] * below) / self.totals[place], below)
+        ngram = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        own = np.where(self.keys[ngram] == keys, self.discounted[ngram], 0.0)
+        interpolated = (own + self.freed[context] * below) / self.totals[context]
+        return np.where(is_known, interpolated, below)
 
 
 def _order(keys: np.ndarray, counts: np.ndarray, size: int) -> _Order:
     """Discounts the counts of distinct n-grams, whose key is context * size + word."""
     once, twice = (counts == 1).sum(), (counts == 2).sum()
-    # Ney, Essen and Kneser (1994). Without n-grams seen once, nothing says how much to take: half a
-    # count.
+    # Ney, Essen and Kneser (1994). Their formula needs n-grams that occur once and twice.
     discount = once / (once + 2 * twice) if once and twice else 0.5
     contexts, first = np.unique(keys // size, return_index=True)
     totals = np.add.reduceat(counts, first).astype(float)
-    kinds = np.diff(np.append(first, len(keys)))
-    return _Order(keys, counts - discount, contexts, totals, discount * kinds)
+    distinct = np.diff(np.append(first, len(keys)))
+    return _Order(keys, counts - discount, contexts, totals, discount * distinct)
 
 
 class KneserNey:
-    """A trigram model with interpolated Kneser-Ney smoothing (Chen and Goodman, 1999, section
-    4.1.6, one discount an order).
+    """A trigram model with interpolated Kneser-Ney smoothing.
 
-    Highest order: counts. Below: the number of different words that an n-gram follows. At the end:
-    the same for all words.
+    Chen and Goodman (1999), section 4.1.6, with one discount per order. The highest order has
+    counts; those below, the number of different words before an n-gram; the last is uniform.
     """
 
     def __init__(self, tokens: np.ndarray, size: int, starts: np.ndarray | None = None) -> None:
-        """Counts.
+        """Counts the n-grams of the training text.
 
         Args:
             tokens: (tokens,) ids below `size`.
-            starts: (tokens,) True where a text of its own starts, across which nothing is counted;
-                None: one stream.
+            starts: (tokens,) True at the first token of each text, across whose ends nothing is
+                counted; None: a single text.
         """
         self.size = size
-        padded, keep = _padded(tokens, size, starts)
-        wide = size + 1  # one more "word" stands before the first
-        trigrams, counts = np.unique(
-            (padded[:-2] * wide + padded[1:-1]) * wide + padded[2:], return_counts=True
-        )
-        del keep
-        real = trigrams % wide < size
-        trigrams, counts = trigrams[real], counts[real]
-        bigrams, before = np.unique(trigrams % (wide * wide), return_counts=True)
-        words, left_of = np.unique(bigrams % wide, return_counts=True)
-        self._wide = wide
-        self._three, self._two, self._one = (
-            _order(*of, wide) for of in ((trigrams, counts), (bigrams, before), (words, left_of))
-        )
+        padded, _ = _padded(tokens, size, starts)
+        # One more "word" is before the first of each text.
+        self._width = width = size + 1
+        keys = (padded[:-2] * width + padded[1:-1]) * width + padded[2:]
+        trigrams, counts = np.unique(keys, return_counts=True)
+        is_text = trigrams % width < size
+        trigrams, counts = trigrams[is_text], counts[is_text]
+        bigrams, before_bigram = np.unique(trigrams % (width * width), return_counts=True)
+        words, before_word = np.unique(bigrams % width, return_counts=True)
+        self._trigrams = _order(trigrams, counts, width)
+        self._bigrams = _order(bigrams, before_bigram, width)
+        self._unigrams = _order(words, before_word, width)
 
     def log_probabilities(self, tokens: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
-        """Returns log p(token | the two before it), (tokens,)."""
-        padded, places = _padded(tokens, self.size, starts)
-        two, one, word = padded[places - 2], padded[places - 1], padded[places]
-        below = self._one.interpolate(
-            np.zeros_like(word), word, self._wide, np.full(len(word), 1.0 / self.size)
-        )
-        below = self._two.interpolate(one, word, self._wide, below)
-        return np.log(self._three.interpolate(two * self._wide + one, word, self._wide, below))
+        """Returns log p(token | the two tokens before it), (tokens,)."""
+        padded, indices = _padded(tokens, self.size, starts)
+        word, last, second_last = padded[indices], padded[indices - 1], padded[indices - 2]
+        width, uniform = self._width, np.full(len(word), 1.0 / self.size)
+        unigram = self._unigrams.interpolate(np.zeros_like(word), word, width, uniform)
+        bigram = self._bigrams.interpolate(last, word, width, unigram)
+        return np.log(self._trigrams.interpolate(second_last * width + last, word, width, bigram))
 
 
 class Spelling:
-    """How likely an unknown token is to be this one: a trigram model of its characters, which makes
-    none impossible.
+    """How likely an unknown token is to be a certain one, by a trigram model of its characters.
 
-    A language model says only that a token is unknown. What it leaves open is paid for here, so
-    that a smaller vocabulary is no advantage.
+    A language model predicts only that a token is unknown. Its spelling costs extra, so that a
+    smaller vocabulary is no advantage. No spelling is impossible.
     """
 
     def __init__(self, unknown: Mapping[str, int], rarest: Sequence[str], mark: str) -> None:
-        """Counts, each spelling once: the rarest tokens are the most like those that training did
-        not see.
+        """Counts each spelling of the unknown and the rarest training tokens once.
 
         Args:
-            unknown: the training tokens that are not in the vocabulary, and how often each is
-                there.
-            rarest: those of the vocabulary that are the rarest.
-            mark: how a text itself writes a token that its makers took out. Where training has it,
-                it is text as any other.
+            unknown: the training tokens that are not in the vocabulary, with their counts.
+            rarest: the rarest tokens of the vocabulary, which resemble those that training has not
+                seen.
+            mark: what a text has in place of tokens that its authors removed. If training has it,
+                it is a token like any other.
         """
-        self._mark, marks, others = (
-            mark,
-            unknown.get(mark, 0),
-            sum(unknown.values()) - unknown.get(mark, 0),
-        )
-        # One more for the first unknown token, where training has none.
+        marks = unknown.get(mark, 0)
+        others = sum(unknown.values()) - marks
+        self._mark = mark
+        # Others are counted once more, as training may have none.
         self._nats_of_mark = -np.log(marks / (marks + others + 1)) if marks else None
         self._nats_of_others = -np.log((others + 1) / (marks + others + 1))
         spellings = [token for token in unknown if token != mark] + list(rarest)
@@ -133,43 +132,46 @@ class Spelling:
         self._model = KneserNey(ids, len(self._alphabet) + 2, starts) if spellings else None
 
     def _ids(self, tokens: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the ids of characters and of an end after each token, which of them start a
-        token, and which characters are new."""
+        """Returns the ids of all characters, with an end after each token.
+
+        Also returns which of the ids start a token, and which are of characters that the alphabet
+        lacks.
+        """
         points, size = _code_points(tokens), len(self._alphabet)
-        places = np.minimum(np.searchsorted(self._alphabet, points), max(size - 1, 0))
-        new = self._alphabet[places] != points if size else np.ones(len(points), bool)
+        indices = np.minimum(np.searchsorted(self._alphabet, points), max(size - 1, 0))
+        is_new = self._alphabet[indices] != points if size else np.ones(len(points), bool)
         ends = np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))
-        ids = np.insert(np.where(new, size, places), ends, size + 1)
+        ids = np.insert(np.where(is_new, size, indices), ends, size + 1)
         return ids, np.insert(ids[:-1] == size + 1, 0, True), ids == size
 
     def nats(self, tokens: Sequence[str]) -> np.ndarray:
-        """Returns -log p of each of these unknown tokens, given that it is unknown, (tokens,); 0 or
-        next to it for `mark` as text."""
+        """Returns -log p(token | it is unknown) of each of these unknown tokens, (tokens,).
+
+        It is next to 0 for a `mark` that is a token of the training text.
+        """
         distinct = list(dict.fromkeys(tokens))
-        ids, starts, new = self._ids(distinct)
-        points = sys.maxunicode + 1
-        # Without any spelling to count, all characters and the end are as likely.
-        likely = (
-            self._model.log_probabilities(ids, starts)
-            if self._model
-            else np.full(len(ids), -np.log(2))
-        )
-        nats = (
-            np.add.reduceat(new * np.log(points) - likely, np.flatnonzero(starts))
-            + self._nats_of_others
-        )
-        found = dict(zip(distinct, nats.tolist(), strict=True))
+        ids, starts, is_new = self._ids(distinct)
+        if self._model is None:
+            # Without spellings to learn from, a character and the end are equally likely.
+            log_likely = np.full(len(ids), -np.log(2))
+        else:
+            log_likely = self._model.log_probabilities(ids, starts)
+        # A new character may be any code point.
+        nats_of_ids = is_new * np.log(sys.maxunicode + 1) - log_likely
+        nats = np.add.reduceat(nats_of_ids, np.flatnonzero(starts)) + self._nats_of_others
+        nats_by_token = dict(zip(distinct, nats.tolist(), strict=True))
         if self._nats_of_mark is not None:
-            found[self._mark] = self._nats_of_mark
-        return np.fromiter((found[token] for token in tokens), np.float64, len(tokens))
+            nats_by_token[self._mark] = self._nats_of_mark
+        return np.fromiter((nats_by_token[token] for token in tokens), np.float64, len(tokens))
 
     def are_unknown(self, tokens: Sequence[str]) -> np.ndarray:
-        """Returns which of these tokens are no text of training's, (tokens,): all but `mark`."""
-        return np.fromiter(
-            (self._nats_of_mark is None or token != self._mark for token in tokens),
-            bool,
-            len(tokens),
-        )
+        """Returns which of these tokens count as unknown, (tokens,).
+
+        All do, but for a `mark` that is a token of the training text.
+        """
+        marks_are_text = self._nats_of_mark is not None
+        flags = (not marks_are_text or token != self._mark for token in tokens)
+        return np.fromiter(flags, bool, len(tokens))
 
 
 def _code_points(tokens: Sequence[str]) -> np.ndarray:
@@ -179,11 +181,10 @@ def _code_points(tokens: Sequence[str]) -> np.ndarray:
 def _padded(
     tokens: np.ndarray, size: int, starts: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the tokens with two ids `size` before every start, and where the tokens are then,
-    int64."""
-    first = np.zeros(len(tokens), bool) if starts is None else np.array(starts)
-    first[:1] = True
-    places = np.arange(len(tokens)) + 2 * np.cumsum(first)
-    padded = np.full(len(tokens) + 2 * int(first.sum()), size, np.int64)
-    padded[places] = tokens
-    return padded, places
+    """Returns the tokens with two ids `size` before every start, and the indices of the tokens."""
+    is_first = np.zeros(len(tokens), bool) if starts is None else np.array(starts)
+    is_first[:1] = True
+    indices = np.arange(len(tokens)) + 2 * np.cumsum(is_first)
+    padded = np.full(len(tokens) + 2 * int(is_first.sum()), size, np.int64)
+    padded[indices] = tokens
+    return padded, indices

@@ -1,5 +1,4 @@
-"""Tokenizers: text to token ids and back. Each is fitted on training text, and is written down as
-readable JSON.
+"""Tokenizers: text to token ids and back. Each is fitted on training text and kept as JSON.
 
 The first ids mean the same in all of them: 0 is padding, 1 an unknown token, 2 the end of a text.
 """
@@ -13,12 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, compress
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from stages.errors import InputError
 
+if TYPE_CHECKING:  # It takes time to import, and only one unit needs it.
+    import tokenizers
+
+# The longest word that byte-pair encoding sees in one piece.
 LONGEST_WORD = 256
 PAD, UNKNOWN, END = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<eos>")
@@ -26,19 +29,19 @@ Unit = Literal["words", "characters", "bytes"]
 
 
 @cache
-def _apart() -> re.Pattern[str]:
+def _word_pattern() -> re.Pattern[str]:
     """Returns the pattern of words, and of every other visible character by itself.
 
     By Unicode's rules (annex 29), what extends a character stays with it: combining marks, such as
-    accents and the vowels of many scripts; joiners, which words of Persian and Indian languages
-    have inside; the colours of emoji, and emoji that are joined to one.
+    accents and the vowels of many scripts; joiners, which occur inside words of Persian and Indian
+    languages; the colours of emoji, and emoji that are joined to another.
     """
     marks = "".join(
         chr(point)
         for point in range(sys.maxunicode)
         if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me")
     )
-    # The long list is only gone through where a character can be in it.
+    # The lookahead spares most characters the search through the long list of marks.
     extending = f"(?![\0-\u02ff])[{marks}\u200c\u200d\U0001f3fb-\U0001f3ff]"
     return re.compile(
         rf"\w+(?:{extending}\w*)*|[^\w\s](?:{extending})*(?:(?<=\u200d)[^\w\s](?:{extending})*)*"
@@ -47,11 +50,11 @@ def _apart() -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The tokens of some texts.
+    """The tokens of several texts.
 
     Attributes:
-        ids: (tokens,) int64, of all texts.
-        lengths: (texts,) how many each text has.
+        ids: (tokens,) int64, of all texts, one after the other.
+        lengths: (texts,) int64, the number of tokens of each text.
         unknown: the unknown tokens, in their order.
     """
 
@@ -64,11 +67,10 @@ class Tokenizer(Protocol):
     """Text to ids and back.
 
     Attributes:
-        size: how many ids there are.
-        left_out: the training tokens that are unknown, and how often each is there; known when it
-            was fitted only.
-        rarest: the tokens of the vocabulary that are the rarest in training: mostly those that it
-            has once.
+        size: the number of ids.
+        left_out: the training tokens that are not in the vocabulary, with their counts; empty once
+            the tokenizer was loaded from JSON.
+        rarest: the tokens of the vocabulary with the lowest count in training, mostly 1.
     """
 
     left_out: Mapping[str, int]
@@ -83,28 +85,21 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Iterable[int]) -> str: ...
 
-    def token(self, number: int) -> str:
+    def token(self, token_id: int) -> str:
         """Returns one token as a reader would want to see it."""
         ...
 
     def content(self) -> str:
-        """Returns what `of` makes the tokenizer from."""
+        """Returns the tokenizer as JSON, for `from_json`."""
         ...
 
 
-class Words:
-    """Words between white space; with `apart`, punctuation marks are words of their own. Decoding
-    puts one space between words."""
+class _Vocabulary:
+    """A list of tokens with their counts in training, the special ones first."""
 
-    def __init__(
-        self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool
-    ) -> None:
-        self.tokens, self.counts, self.lower, self.apart = list(tokens), list(counts), lower, apart
+    def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool) -> None:
+        self.tokens, self.counts, self.lower = list(tokens), list(counts), lower
         self.left_out: Mapping[str, int] = {}
-        # Text that spells a special token is text, not the token.
-        self._ids = {
-            token: number for number, token in enumerate(self.tokens) if number >= len(SPECIAL)
-        }
 
     @property
     def size(self) -> int:
@@ -112,63 +107,79 @@ class Words:
 
     @property
     def rarest(self) -> list[str]:
-        return _rarest(self.tokens, self.counts)
+        counts = self.counts[len(SPECIAL) :]
+        lowest = min(counts, default=0)
+        tokens = self.tokens[len(SPECIAL) :]
+        return [token for token, count in zip(tokens, counts, strict=True) if count == lowest]
+
+    def token(self, token_id: int) -> str:
+        return self.tokens[token_id]
+
+    def _to_json(self, settings: Mapping[str, str | bool]) -> str:
+        """Returns JSON with one token and its count per line."""
+        pairs = zip(self.tokens, self.counts, strict=True)
+        lines = ",\n".join(f"    {json.dumps(pair, ensure_ascii=False)}" for pair in pairs)
+        head = "".join(
+            f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in settings.items()
+        )
+        return f'{{\n{head}  "tokens": [\n{lines}\n  ]\n}}\n'
+
+
+class Words(_Vocabulary):
+    """Words between white space. Decoding puts one space between words.
+
+    apart: whether punctuation marks are words of their own.
+    """
+
+    def __init__(
+        self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool
+    ) -> None:
+        super().__init__(tokens, counts, lower)
+        self.apart = apart
+        # Without the special tokens: where a text spells one, it is a word like any other.
+        self._ids = {token: i for i, token in enumerate(self.tokens) if i >= len(SPECIAL)}
 
     def _split(self, text: str) -> list[str]:
         text = text.lower() if self.lower else text
-        return _apart().findall(text) if self.apart else text.split()
+        return _word_pattern().findall(text) if self.apart else text.split()
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
         return Counter(chain.from_iterable(map(self._split, texts)))
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        split = [self._split(text) for text in texts]
-        lengths = np.fromiter(map(len, split), np.int64, len(split))
+        words = [self._split(text) for text in texts]
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
         get = self._ids.get
-        numbers = (get(word, UNKNOWN) for word in chain.from_iterable(split))
+        numbers = (get(word, UNKNOWN) for word in chain.from_iterable(words))
         ids = np.fromiter(numbers, np.int64, int(lengths.sum()))
         is_unknown = ids == UNKNOWN
-        unknown = compress(chain.from_iterable(split), is_unknown.tolist())
+        unknown = compress(chain.from_iterable(words), is_unknown.tolist())
         return Encoded(ids, lengths, list(unknown) if is_unknown.any() else [])
 
     def decode(self, ids: Iterable[int]) -> str:
-        return " ".join(self.tokens[number] for number in ids)
-
-    def token(self, number: int) -> str:
-        return self.tokens[number]
+        return " ".join(self.tokens[token_id] for token_id in ids)
 
     def content(self) -> str:
-        return _written(
-            {"unit": "words", "lower": self.lower, "apart": self.apart}, self.tokens, self.counts
-        )
+        return self._to_json({"unit": "words", "lower": self.lower, "apart": self.apart})
 
 
-class Characters:
-    """Characters: code points of Unicode."""
+class Characters(_Vocabulary):
+    """Characters: Unicode code points."""
 
     def __init__(self, tokens: Sequence[str], counts: Sequence[int], lower: bool) -> None:
-        self.tokens, self.counts, self.lower = list(tokens), list(counts), lower
-        self.left_out: Mapping[str, int] = {}
+        super().__init__(tokens, counts, lower)
         # The id of every code point.
         self._table = np.full(sys.maxunicode + 2, UNKNOWN, np.int64)
-        for number, token in enumerate(self.tokens):
+        for token_id, token in enumerate(self.tokens):
             if len(token) == 1:
-                self._table[ord(token)] = number
-
-    @property
-    def size(self) -> int:
-        return len(self.tokens)
-
-    @property
-    def rarest(self) -> list[str]:
-        return _rarest(self.tokens, self.counts)
+                self._table[ord(token)] = token_id
 
     def _points(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the code points of all texts, and the length of each text."""
         texts = [text.lower() for text in texts] if self.lower else texts
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        return np.frombuffer(
-            "".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32
-        ), lengths
+        encoded = "".join(texts).encode("utf-32-le", "surrogatepass")
+        return np.frombuffer(encoded, np.uint32), lengths
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
         points, counts = np.unique(self._points(list(texts))[0], return_counts=True)
@@ -180,26 +191,23 @@ class Characters:
         return Encoded(ids, lengths, list(map(chr, points[ids == UNKNOWN].tolist())))
 
     def decode(self, ids: Iterable[int]) -> str:
-        return "".join(self.tokens[number] for number in ids)
-
-    def token(self, number: int) -> str:
-        return self.tokens[number]
+        return "".join(self.tokens[token_id] for token_id in ids)
 
     def content(self) -> str:
-        return _written({"unit": "characters", "lower": self.lower}, self.tokens, self.counts)
+        return self._to_json({"unit": "characters", "lower": self.lower})
 
 
 class Bytes:
-    """Byte-level byte-pair encoding (Sennrich et al., 2016; Radford et al., 2019), by Hugging
-    Face's tokenizers.
+    """Byte-level byte-pair encoding (Sennrich et al., 2016; Radford et al., 2019).
 
-    Pieces of words, made of bytes: nothing is unknown, and decoding gives every text back exactly.
+    Tokens are pieces of words, made of bytes: nothing is unknown, and decoding restores every text
+    exactly. The implementation is Hugging Face's.
     """
 
     left_out: Mapping[str, int] = {}
     rarest: list[str] = []
 
-    def __init__(self, trained: Any) -> None:
+    def __init__(self, trained: "tokenizers.Tokenizer") -> None:
         self._trained = trained
 
     @property
@@ -215,8 +223,8 @@ class Bytes:
     def decode(self, ids: Iterable[int]) -> str:
         return self._trained.decode(list(ids), skip_special_tokens=False)
 
-    def token(self, number: int) -> str:
-        return self.decode([number])
+    def token(self, token_id: int) -> str:
+        return self.decode([token_id])
 
     def content(self) -> str:
         return self._trained.to_str(pretty=True)
@@ -230,48 +238,47 @@ def fit(
     lower: bool,
     apart: bool,
 ) -> Tokenizer:
-    """Fits a tokenizer on training text, given in parts.
+    """Fits a tokenizer.
 
     Args:
-        size: how many ids there are at most, the three special ones included; for `bytes` exactly.
-        minimum_count: words and characters that are rarer are unknown.
+        texts: the training texts, in batches.
+        size: the most ids, including the three special ones; for `bytes` the exact number.
+        minimum_count: rarer words and characters are unknown.
+        lower, apart: as for `Words`.
 
     Raises:
-        InputError: there is no text; or less of it than `size` asks for.
+        InputError: there is no text, or not enough for `size`.
     """
     if unit == "bytes":
         return _fit_bytes(texts, size, minimum_count, lower)
     empty = Words([], [], lower, apart) if unit == "words" else Characters([], [], lower)
     counts: Counter[str] = Counter()
-    for part in texts:
-        counts.update(empty.count(part))
+    for batch in texts:
+        counts.update(empty.count(batch))
     if not counts:
         raise InputError(
             f"expected at least one token in the training text, received none: {unit} of an empty "
             "text"
         )
-    # By count, then by token: the same text gives the same ids, in whatever order it comes.
-    known = (
-        pair for pair in counts.items() if pair[1] >= minimum_count and pair[0] != SPECIAL[UNKNOWN]
-    )
-    kept = sorted(known, key=lambda pair: (-pair[1], pair[0]))
+    # By count, then by token: the same text gives the same ids, whatever the order of its lines.
+    frequent = (token for token, count in counts.items() if count >= minimum_count)
+    known = (token for token in frequent if token != SPECIAL[UNKNOWN])
+    kept = sorted(known, key=lambda token: (-counts[token], token))
     if size is not None:
         if size > len(kept) + len(SPECIAL):
             raise InputError(
                 f"tokenize_text.vocabulary_size: expected at most {len(kept) + len(SPECIAL)}, as "
-                f"the training text has {len(kept)} "
-                f"different {unit} (of at least {minimum_count} each), received {size}; null "
-                "takes all of them"
+                f"the training text has {len(kept)} different {unit} (of at least {minimum_count} "
+                f"each), received {size}; null takes all of them"
             )
         kept = kept[: size - len(SPECIAL)]
-    tokens, found = (
-        [*SPECIAL, *(token for token, _ in kept)],
-        [0, 0, 0, *(count for _, count in kept)],
-    )
+    tokens, frequencies = [*SPECIAL, *kept], [0] * len(SPECIAL) + [counts[token] for token in kept]
     fitted = (
-        Words(tokens, found, lower, apart) if unit == "words" else Characters(tokens, found, lower)
+        Words(tokens, frequencies, lower, apart)
+        if unit == "words"
+        else Characters(tokens, frequencies, lower)
     )
-    fitted.left_out = counts - Counter(dict(kept))
+    fitted.left_out = counts - Counter({token: counts[token] for token in kept})
     return fitted
 
 
@@ -287,8 +294,8 @@ def _fit_bytes(
         )
     trained = tokenizers.Tokenizer(models.BPE())
     trained.normalizer = normalizers.Lowercase() if lower else None
-    # Learning takes the square of a word's length: what is longer than any word, as sequences of
-    # genes are, is cut.
+    # Training takes time quadratic in the length of a word, so longer sequences, such as genes, are
+    # cut.
     cut = pre_tokenizers.Split(tokenizers.Regex(rf"\S{{{LONGEST_WORD}}}"), "isolated")
     trained.pre_tokenizer = pre_tokenizers.Sequence(
         [cut, pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -306,43 +313,23 @@ def _fit_bytes(
     if trained.get_vocab_size() != size:
         raise InputError(
             "tokenize_text.vocabulary_size: expected a number from "
-            f"{len(alphabet) + len(SPECIAL)} (all bytes) to what the training text "
-            f"can fill, here {trained.get_vocab_size()}, received {size}"
+            f"{len(alphabet) + len(SPECIAL)} (all bytes) to what the training text can fill, here "
+            f"{trained.get_vocab_size()}, received {size}"
         )
-    # Text that spells a special token is text, not the token.
+    # Where a text spells a special token, it is text like any other.
     content = json.loads(trained.to_str())
     content["added_tokens"] = []
     return Bytes(tokenizers.Tokenizer.from_str(json.dumps(content)))
 
 
-def of(content: str) -> Tokenizer:
-    """Returns the tokenizer that was written down as `content`."""
-    found = json.loads(content)
-    if "unit" not in found:
+def from_json(content: str) -> Tokenizer:
+    """Returns the tokenizer whose `content()` this is."""
+    settings = json.loads(content)
+    if "unit" not in settings:
         import tokenizers
 
         return Bytes(tokenizers.Tokenizer.from_str(content))
-    tokens, counts = zip(*found["tokens"], strict=True)
-    if found["unit"] == "words":
-        return Words(tokens, counts, found["lower"], found["apart"])
-    return Characters(tokens, counts, found["lower"])
-
-
-def _rarest(tokens: Sequence[str], counts: Sequence[int]) -> list[str]:
-    least = min(counts[len(SPECIAL) :], default=0)
-    return [
-        token
-        for token, count in zip(tokens[len(SPECIAL) :], counts[len(SPECIAL) :], strict=True)
-        if count == least
-    ]
-
-
-def _written(settings: dict[str, Any], tokens: Sequence[str], counts: Sequence[int]) -> str:
-    """Returns JSON with a token and its count a line."""
-    lines = ",\n".join(
-        f"    {json.dumps(pair, ensure_ascii=False)}" for pair in zip(tokens, counts, strict=True)
-    )
-    head = "".join(
-        f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in settings.items()
-    )
-    return f'{{\n{head}  "tokens": [\n{lines}\n  ]\n}}\n'
+    tokens, counts = zip(*settings["tokens"], strict=True)
+    if settings["unit"] == "words":
+        return Words(tokens, counts, settings["lower"], settings["apart"])
+    return Characters(tokens, counts, settings["lower"])

@@ -1,211 +1,170 @@
-"""What every kind of task must keep. A new kind adds its examples and parameters to `SAMPLES`; no
+"""What every kind of task has to keep. A kind brings its own small tasks, `sample.SAMPLES`, so no
 test names a kind."""
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from stages import kinds, scale_and_window, tokenize_text
+from stages import check, ingest, kinds, scale_and_window, tokenize_text
 from stages.files import examples, models
-from stages.files.examples import Examples
-from stages.kinds.forecasting import ingest
-from stages.networks import recurrent, training
+from stages.kinds.data import Sample
+from stages.networks import recurrent, state, training
 from stages.networks.backend import keras, tf
-from stages.series.generators import seasonal
+from stages.networks.batching import Batch, Batches
+from stages.networks.prediction import predict
+
+PREPARE = {"scale_and_window": scale_and_window.main, "tokenize_text": tokenize_text.main}
+SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
+SPLITS = ("train", "validation", "test")
+
+SAMPLES = [
+    (kind, sample) for kind in kinds.names() for sample in kinds.module(kind, "sample").SAMPLES
+]
+CASES = [
+    pytest.param(kind, sample, variant, id=f"{kind}-{variant['cell']}")
+    for kind, sample in SAMPLES
+    for variant in sample.variants
+]
+every_kind = pytest.mark.parametrize("kind", kinds.names())
+every_sample = pytest.mark.parametrize(
+    ("kind", "sample"), SAMPLES, ids=[kind for kind, _ in SAMPLES]
+)
+every_variant = pytest.mark.parametrize(("kind", "sample", "variant"), CASES)
+
+
+def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Returns the content of a `params.yaml` with these tasks."""
+    lists = {
+        stage: [task for task, entry in entries.items() if kinds.preparing(entry["kind"]) == stage]
+        for stage in kinds.PREPARING
+    }
+    return {"seed": 3, "sources": {}, **lists, "tasks": entries}
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Sample], Any]:
+    """Ingests and prepares a sample in a temporary folder as the stages do. Returns its examples."""
+
+    def prepare(kind: str, sample: Sample) -> Any:
+        monkeypatch.chdir(tmp_path)
+        Path("data/raw").mkdir(parents=True)
+        for name, text in sample.files.items():
+            Path("data/raw", name).write_text(text)
+        Path("params.yaml").write_text(json.dumps(parameters_of({"sample": sample.entry})))
+        ingest.main(["sample"])
+        PREPARE[kinds.preparing(kind)](["sample"])
+        return examples.read(Path("data/examples/sample"), kinds.package(kind).Examples)
+
+    return prepare
+
+
+Prepare = Callable[[str, Sample], Any]
 
 
 @dataclass
-class Sample:
-    """Examples of a kind, and variants of its training parameters that together use every part of
-    its network.
-
-    sizes: what `examples` takes as its sizes, by a random generator and the training parameters.
-    """
+class Case:
+    """A variant of the network of a kind, and the examples of a sample."""
 
     kind: str
-    examples: Callable[..., Examples]
-    variants: list[dict[str, Any]]
-    sizes: Callable[[np.random.Generator, dict[str, Any]], dict[str, int]] = lambda rng, variant: {}
+    examples: Any
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.module = kinds.module(self.kind, "train")
+        self.parameters = self.module.Parameters.model_validate(self.settings)
+
+    def build(self) -> Any:
+        return self.module.build(self.examples, self.parameters, "network")
+
+    def batches(self, split: str) -> Batches:
+        return self.module.batches(self.examples, split, self.parameters)
+
+    def loss(self) -> Any:
+        return self.module.loss(self.parameters)
+
+    def fit(self, seed: int = 5) -> tuple[Any, training.History]:
+        training.seed_everything(seed)
+        network = self.build()
+        sources = self.batches("train"), self.batches("validation")
+        return network, training.fit(network, self.loss(), *sources, self.parameters, seed)
 
 
-def forecasting_examples(lookback: int = 12, horizon: int = 6, series: int = 2) -> Examples:
-    """Series of two columns, one of which is the target, with a calendar and filled-in values."""
-    parts = [
-        seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7)
-        for seed in range(1, series + 1)
-    ]
-    raw = pd.concat(parts, ignore_index=True)
-    raw.loc[40:42, "y"] = np.nan
-    section = ingest.Parameters.model_validate(
-        {
-            "file": "data/raw/x.csv", "time": "time", "series": "name", "targets": ["y"], "inputs": ["y", "extra"], "gaps": "interpolate",
-            "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
-        }
-    )  # fmt: skip
-    table, about = ingest.ingest([raw], section)
-    sizes = {"lookback": lookback, "horizon": horizon}
-    given = scale_and_window.prepare(
-        table, about, scale_and_window.Parameters(**sizes, calendar=["hour"], per_series=True)
-    )
-    shapes = {name: {"shape": list(array.shape)} for name, array in given.arrays.items()}
-    return Examples(given.arrays, {**given.about, "arrays": shapes})
+def known_inputs(network: Any, batch: Batch) -> dict[str, Any]:
+    """Returns the inputs of a batch that the network has, as tensors."""
+    inputs = batch["inputs"]
+    return {name: tf.constant(inputs[name]) for name in network.input if name in inputs}
 
 
-def language_examples(mode: str) -> Examples:
-    """Texts of a few words that follow each other by a rule."""
-    words = [f"word{number}" for number in range(12)]
-    texts = [
-        " ".join(words[(row * 5 + step) % 12] for step in range(3 + row % 3)) for row in range(60)
-    ]
-    table = pd.DataFrame({"text": texts, "split": np.repeat([0, 1, 2], [40, 10, 10])})
-
-    class Texts:
-        def parts(self, split: int | None = None) -> Any:
-            rows = table if split is None else table[table["split"] == split]
-            yield rows["text"].tolist(), rows["split"].to_numpy()
-
-    with tempfile.TemporaryDirectory() as scratch:
-        section = tokenize_text.Parameters.model_validate({"examples": mode})
-        given, _ = tokenize_text.prepare(Texts(), {"same": False}, section, Path(scratch))
-        return Examples(
-            {name: np.array(array) for name, array in given.arrays.items()}, given.about
-        )
+@every_kind
+def test_a_kind_offers_what_its_interfaces_ask_for(kind: str) -> None:
+    assert kinds.module(kind, "sample").SAMPLES
+    evaluate = kinds.module(kind, "evaluate")
+    for score in evaluate.SCORES:
+        assert evaluate.Parameters.model_validate({"score": score}).score == score
+    for template in ("curve.json", "prediction.json"):
+        json.loads((kinds.FOLDER / kind / template).read_text())
 
 
-SAMPLES = [
-    Sample(
-        "forecasting",
-        forecasting_examples,
-        [
-            {"cell": "simple_rnn", "decoder": "dense", "activation": "relu", "loss": "mse"},
-            {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
-            {
-                "cell": "gru",
-                "segment": 3,
-                "normalise": "instance",
-                "shortcut": True,
-                "loss": "huber",
-                "dropout": 0.2,
-                "average": 0.9,
-            },
-        ],
-        lambda rng, variant: {
-            "lookback": variant.get("segment", 1) * int(rng.integers(1, 4)),
-            "horizon": variant.get("segment", 1) * int(rng.integers(1, 7)),
-            "series": int(rng.integers(1, 4)),
-        },
-    ),
-    Sample(
-        "language_modelling",
-        lambda: language_examples("stream"),
-        [
-            {
-                "cell": "gru",
-                "steps": 5,
-                "tied": True,
-                "embedding": 6,
-                "embedding_dropout": 0.1,
-                "variational": True,
-            },
-            {
-                "cell": "lstm",
-                "steps": 4,
-                "layers": 2,
-                "dropout": 0.2,
-                "recurrent_dropout": 0.2,
-                "optimizer": "sgd",
-                "learning_rate": 1.0,
-                "decay": "staged",
-            },
-        ],
-    ),
-    Sample("language_modelling", lambda: language_examples("prefixes"), [{"cell": "simple_rnn"}]),
-]
-CASES = [
-    pytest.param(sample, variant, id=f"{sample.kind}-{variant['cell']}")
-    for sample in SAMPLES
-    for variant in sample.variants
-]
-SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
+@every_sample
+def test_the_parameters_of_a_sample_are_in_order(kind: str, sample: Sample) -> None:
+    assert sample.entry["kind"] == kind
+    for variant in sample.variants:
+        check.check(parameters_of({"sample": sample.entry | {"train": variant}}))
 
 
-def prepared(sample: Sample, variant: dict[str, Any]) -> tuple[Any, Examples, Any]:
-    part, given = kinds.module(sample.kind, "train"), sample.examples()
-    return part, given, part.Parameters.model_validate({**SMALL, **variant})
-
-
-def fitted(sample: Sample, variant: dict[str, Any], seed: int = 5) -> tuple[Any, Any]:
-    part, given, section = prepared(sample, variant)
-    training.seed_everything(seed)
-    network = part.build(given.about, section)
-    sources = [
-        part.batches(given.arrays, given.about, split, section) for split in ("train", "validation")
-    ]
-    return network, training.fit(network, part.loss(section), *sources, section, seed)
-
-
-def test_every_kind_has_a_sample() -> None:
-    assert {sample.kind for sample in SAMPLES} == set(kinds.PREPARED_BY)
-
-
-@pytest.mark.parametrize(("sample", "variant"), CASES)
+@every_variant
 def test_outputs_have_the_shape_of_targets_and_masks(
-    sample: Sample, variant: dict[str, Any]
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
 ) -> None:
-    part, given, section = prepared(sample, variant)
-    network = part.build(given.about, section)
-    for split in ("train", "validation", "test"):
-        source = part.batches(given.arrays, given.about, split, section)
-        batch = source.cut(np.arange(3))
-        # A network may give several numbers a target, as the probabilities of classes are.
-        assert training.predict(network, source).shape[: batch["targets"].ndim] == (
-            len(source),
-            *batch["targets"].shape[1:],
-        )
+    case = Case(kind, prepare(kind, sample), {**SMALL, **variant})
+    network = case.build()
+    for split in SPLITS:
+        batches = case.batches(split)
+        batch = batches.cut(np.arange(3))
+        # A network may give several numbers per target, such as the probabilities of classes.
+        shape = batches.cut(np.arange(len(batches)))["targets"].shape
+        assert predict(network, batches).shape[: len(shape)] == shape
         assert batch["mask"].shape == batch["targets"].shape
-        assert set(np.unique(source.cut(np.arange(len(source)))["mask"])) <= {0.0, 1.0}
+        assert set(np.unique(batches.cut(np.arange(len(batches)))["mask"])) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("sample", "variant"), CASES)
+@every_variant
 def test_each_example_of_a_batch_is_answered_as_it_is_alone(
-    sample: Sample, variant: dict[str, Any], seed: int, tmp_path: Path
+    kind: str, sample: Sample, variant: dict[str, Any], seed: int, prepare: Prepare, tmp_path: Path
 ) -> None:
     """Sizes are small and random, and batches have all sizes up to 8, so that a batch is as large
     as each other axis at some time."""
     rng = np.random.default_rng(seed)
-    part, given = kinds.module(sample.kind, "train"), sample.examples(**sample.sizes(rng, variant))
-    section = part.Parameters.model_validate({**variant, "units": int(rng.integers(1, 6))})
-    network = part.build(given.about, section)
-    network.set_weights(
-        [rng.normal(scale=0.5, size=weight.shape) for weight in network.get_weights()]
-    )
+    sample = sample if sample.resized is None else sample.resized(rng, variant)
+    case = Case(kind, prepare(kind, sample), {**variant, "units": int(rng.integers(1, 6))})
+    network = case.build()
+    weights = [rng.normal(scale=0.5, size=weight.shape) for weight in network.get_weights()]
+    network.set_weights(weights)
     models.write(tmp_path / "model.keras", network)
-    source = part.batches(given.arrays, given.about, "train", section)
-    drawn = source.cut(rng.integers(0, len(source), 8))["inputs"]
+    batches = case.batches("train")
+    batch = batches.cut(rng.integers(0, len(batches), 8))
     for model in (network, keras.saving.load_model(tmp_path / "model.keras")):
-        inputs = {name: drawn[name] for name in model.input if name in drawn}
-        state = [
-            rng.normal(size=(8, *part.shape[1:])).astype(np.float32)
-            for part in training.start(model, 8)
+        inputs = known_inputs(model, batch)
+        start = [
+            tf.constant(rng.normal(size=(8, *tensor.shape[1:])), tf.float32)
+            for tensor in state.start(model, 8)
         ]
 
         def answers(
-            first: int, last: int, model: Any = model, inputs: Any = inputs, state: Any = state
+            first: int, last: int, model: Any = model, inputs: Any = inputs, start: Any = start
         ) -> list[np.ndarray]:
-            some = {name: tf.constant(array[first:last]) for name, array in inputs.items()}
-            outputs, after = training.call(
-                model, some, [tf.constant(part[first:last]) for part in state], training=False
+            rows = {name: tensor[first:last] for name, tensor in inputs.items()}
+            outputs, after = state.call(
+                model, rows, [tensor[first:last] for tensor in start], training=False
             )
-            return [np.asarray(array) for array in (outputs, *after)]
+            return [np.asarray(tensor) for tensor in (outputs, *after)]
 
         alone = [
             np.concatenate(arrays)
@@ -216,110 +175,137 @@ def test_each_example_of_a_batch_is_answered_as_it_is_alone(
                 np.testing.assert_allclose(together, expected[:rows], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_one_step_moves_every_weight(sample: Sample, variant: dict[str, Any]) -> None:
-    part, given, section = prepared(sample, {**variant, "epochs": 1})
+@every_variant
+def test_an_example_is_answered_whatever_it_is_padded_to(
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
+) -> None:
+    case = Case(kind, prepare(kind, sample), {**SMALL, **variant})
+    batches = case.batches("train")
+    if batches.lengths is None:
+        pytest.skip("all examples have one length")
+    network, loss = case.build(), case.loss()
+    indices = np.arange(5)
+    longest = int(batches.lengths[indices].max())
+    answers = []
+    for length in (longest, longest + 1, longest + 7):
+        batch = batches.cut(indices, length)
+        outputs, _ = state.call(network, known_inputs(network, batch), [], training=False)
+        totals = loss(outputs, batch)
+        if outputs.shape[1] == length:  # one output per step
+            outputs = outputs[:, :longest] * batch["mask"][:, :longest, None]
+        answers.append((outputs, *totals))
+    for answer in answers[1:]:
+        for value, expected in zip(answer, answers[0], strict=True):
+            np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+
+
+@every_variant
+def test_one_step_moves_every_weight(
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
+) -> None:
+    case = Case(kind, prepare(kind, sample), {**SMALL, **variant, "epochs": 1})
     training.seed_everything(0)
-    network = part.build(given.about, section)
+    network = case.build()
     before = [weight.numpy().copy() for weight in network.trainable_variables]
-    source = part.batches(given.arrays, given.about, "train", section)
-    training.fit(network, part.loss(section), source, source, section, 0)
+    batches = case.batches("train")
+    training.fit(network, case.loss(), batches, batches, case.parameters, 0)
     for weight, old in zip(network.trainable_variables, before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
 
-@pytest.mark.parametrize(("sample", "variant"), CASES)
+@every_variant
 def test_a_saved_model_predicts_the_same_in_plain_keras(
-    sample: Sample, variant: dict[str, Any], tmp_path: Path
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare, tmp_path: Path
 ) -> None:
-    network, _ = fitted(sample, variant)
+    case = Case(kind, prepare(kind, sample), {**SMALL, **variant})
+    network, _ = case.fit()
     models.write(tmp_path / "model.keras", network)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    part, given, section = prepared(sample, variant)
-    source = part.batches(given.arrays, given.about, "test", section)
-    expected = training.predict(network, source)
-    np.testing.assert_allclose(training.predict(loaded, source), expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(training.predict(recurrent.accelerate(loaded), source), expected)
+    batches = case.batches("test")
+    expected = predict(network, batches)
+    np.testing.assert_allclose(predict(loaded, batches), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(predict(recurrent.accelerate(loaded), batches), expected)
 
 
-@pytest.mark.parametrize(("sample", "variant"), CASES)
+@every_variant
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
-    sample: Sample, variant: dict[str, Any], tmp_path: Path
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare, tmp_path: Path
 ) -> None:
-    written = []
+    case, written = Case(kind, prepare(kind, sample), {**SMALL, **variant}), []
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         keras.backend.clear_session()
-        network, history = fitted(sample, variant, seed)
+        network, history = case.fit(seed)
         models.write(tmp_path / name / "model.keras", network)
         written.append(((tmp_path / name / "model.keras").read_bytes(), json.dumps(history.epochs)))
     assert written[0] == written[1]
     assert written[0][0] != written[2][0]
 
 
-@pytest.mark.parametrize(("sample", "variant"), CASES)
-def test_it_learns_eight_examples_by_heart(sample: Sample, variant: dict[str, Any]) -> None:
-    plain = {name: 0.0 for name in variant if "dropout" in name} | {
-        "optimizer": "adam",
-        "decay": "constant",
-        "average": None,
-    }
-    part, given, section = prepared(
-        sample,
-        {**variant, **plain, "units": 32, "epochs": 150, "patience": None, "learning_rate": 0.01},
-    )
+@every_variant
+def test_it_learns_eight_examples_by_heart(
+    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
+) -> None:
+    plain = {name: 0.0 for name in variant if "dropout" in name}
+    plain |= {"optimizer": "adam", "decay": "constant", "average": None}
+    long = {"units": 32, "epochs": 150, "patience": None, "learning_rate": 0.01}
+    case = Case(kind, prepare(kind, sample), {**SMALL, **variant, **plain, **long})
     training.seed_everything(0)
-    network = part.build(given.about, section)
-    whole = part.batches(given.arrays, given.about, "train", section)
+    network, whole = case.build(), case.batches("train")
+    chosen = np.arange(8) * 7 % len(whole)
 
     class Eight:
         streams = None if whole.streams is None else 8
+        lengths = None if whole.lengths is None else whole.lengths[chosen]
 
         def __len__(self) -> int:
             return 8
 
-        def cut(self, indices: np.ndarray) -> dict[str, Any]:
-            return whole.cut(indices * 7 % len(whole))
+        def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
+            return whole.cut(chosen[indices], length)
 
-    history = training.fit(network, part.loss(section), Eight(), Eight(), section, 0)
+    history = training.fit(network, case.loss(), Eight(), Eight(), case.parameters, 0)
     assert history.epochs[-1]["validation"] < 0.1 * history.epochs[0]["validation"]
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
-def test_values_that_do_not_count_have_no_gradient(sample: Sample) -> None:
-    part, given, section = prepared(sample, sample.variants[0])
-    network = part.build(given.about, section)
-    batch = part.batches(given.arrays, given.about, "train", section).cut(np.arange(4))
-    inputs = {
-        name: tf.constant(batch["inputs"][name])
-        for name in network.input
-        if name in batch["inputs"]
-    }
+@every_sample
+def test_values_that_do_not_count_have_no_gradient(
+    kind: str, sample: Sample, prepare: Prepare
+) -> None:
+    case = Case(kind, prepare(kind, sample), {**SMALL, **sample.variants[0]})
+    network, loss = case.build(), case.loss()
+    batch = case.batches("train").cut(np.arange(4))
+    inputs = known_inputs(network, batch)
     gradients = []
     for wrong in (batch["targets"], batch["targets"][::-1]):
         mask = batch["mask"].copy()
         mask[1] = 0
         targets = np.where(mask > 0, batch["targets"], wrong)
         with tf.GradientTape() as tape:
-            outputs, _ = training.call(network, inputs, training.start(network, 4), training=False)
-            total, _ = training.masked(
-                part.loss(section), outputs, {"targets": targets, "mask": mask}
-            )
-        found = tape.gradient(total, network.trainable_variables)
-        gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in found])
+            outputs, _ = state.call(network, inputs, state.start(network, 4), training=False)
+            total, _ = loss(outputs, {**batch, "targets": targets, "mask": mask})
+        computed = tape.gradient(total, network.trainable_variables)
+        gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in computed])
     for first, second in zip(*gradients, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
-def test_examples_survive_the_disk_memory_mapped(sample: Sample, tmp_path: Path) -> None:
-    given = sample.examples()
-    examples.write(tmp_path, given)
-    found = examples.read(tmp_path)
-    for name, array in given.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
-        assert isinstance(found.arrays[name], np.memmap)
-        sha256 = hashlib.sha256((tmp_path / f"{name}.npy").read_bytes()).hexdigest()
-        assert found.about["arrays"][name] == {
+@every_sample
+def test_examples_survive_the_disk_memory_mapped(
+    kind: str, sample: Sample, prepare: Prepare, tmp_path: Path
+) -> None:
+    original = prepare(kind, sample)
+    examples.write(tmp_path / "copy", original)
+    copied = examples.read(tmp_path / "copy", type(original))
+    about = json.loads((tmp_path / "copy/about.json").read_text())
+    for field in fields(original):
+        value, array = getattr(copied, field.name), getattr(original, field.name)
+        if field.type is not np.ndarray:
+            assert value == array
+            continue
+        np.testing.assert_array_equal(value, array)
+        assert isinstance(value, np.memmap)
+        sha256 = hashlib.sha256((tmp_path / f"copy/{field.name}.npy").read_bytes()).hexdigest()
+        assert about["arrays"][field.name] == {
             "shape": list(array.shape),
             "dtype": str(array.dtype),
             "sha256": sha256,

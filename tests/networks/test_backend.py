@@ -14,7 +14,8 @@ import sys
 if "keras" in sys.argv: import keras
 from stages.networks.backend import keras
 c = keras.config
-print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), keras.layers.Dense(1).dtype_policy.name)
+policy = keras.layers.Dense(1).dtype_policy.name
+print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), policy)
 """
 OWN = {
     "floatx": "float64",

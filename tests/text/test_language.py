@@ -287,7 +287,7 @@ ODD = [
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
 def test_decoding_gives_the_text_back(unit: tokens.Unit) -> None:
     fitted = tokens.fit([ODD], unit, 300 if unit == "bytes" else None, 1, False, False)
-    again = tokens.of(fitted.content())
+    again = tokens.from_json(fitted.content())
     assert again.content() == fitted.content()
     for original in ODD:
         expected = " ".join(original.split()) if unit == "words" else original

@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.errors import InputError
 from stages.files import raw_tables
-from stages.formats import NumberFormat, Wanted
+from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
 from stages.series import grid, tidying, times
 from stages.series.data import IngestedSeries
@@ -163,7 +163,7 @@ class LongTable:
 
     table: pd.DataFrame
     times: times.Times
-    reading: dict[str, Any]
+    reading: Reading
 
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
@@ -210,7 +210,7 @@ def ingest(
         parameters.gaps,
         split,
     )
-    reading = {**long.times.reading, **long.reading}
+    reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
     return table, IngestedSeries(
@@ -273,7 +273,7 @@ def _long(
     """Returns raw tables as one long table. `ingested`: of training, where rows are newer."""
     if not any(len(table) for table in tables):
         raise InputError("expected at least one row of data below the header, received none")
-    reading = dict(tables[0].attrs.get("reading", {}))
+    reading: Reading = {**tables[0].attrs.get("reading", {})}
     if parameters.layout == "rows":
         long = tidying.stack_rows(
             tables, str(parameters.series), parameters.target_columns[0], parameters, reading

@@ -76,7 +76,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     assert isinstance(request.layout, Layout)
     generator = Generator(
         network,
-        tokens.of(data.text("tokenizer.json")),
+        tokens.from_json(data.text("tokenizer.json")),
         data.examples,
         parameters,
         lines=request.layout.text is None,

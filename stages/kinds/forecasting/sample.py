@@ -1,0 +1,77 @@
+"""A small forecasting task, for the tests that every kind has to pass."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.kinds.data import Sample
+from stages.series.generators import seasonal
+
+
+def _csv(series: int) -> str:
+    """Returns series of two columns, the second of which is no target, with missing values."""
+    tables = [
+        seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7)
+        for seed in range(1, series + 1)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    table.loc[40:42, "y"] = np.nan
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def _resized(rng: np.random.Generator, variant: dict[str, Any]) -> Sample:
+    segment = variant.get("segment", 1)
+    sizes = {
+        "lookback": segment * int(rng.integers(1, 4)),
+        "horizon": segment * int(rng.integers(1, 7)),
+    }
+    windowing = SAMPLE.entry["scale_and_window"] | sizes
+    return replace(
+        SAMPLE,
+        files={"series.csv": _csv(int(rng.integers(1, 4)))},
+        entry=SAMPLE.entry | {"scale_and_window": windowing},
+    )
+
+
+SAMPLE = Sample(
+    files={"series.csv": _csv(2)},
+    entry={
+        "kind": "forecasting",
+        "ingest": {
+            "file": "data/raw/series.csv",
+            "time": "time",
+            "series": "name",
+            "targets": ["y"],
+            "inputs": ["y", "extra"],
+            "gaps": "interpolate",
+            "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        },
+        "scale_and_window": {
+            "lookback": 12,
+            "horizon": 6,
+            "calendar": ["hour"],
+            "per_series": True,
+        },
+        "baseline": {"methods": ["last_value", "ridge"]},
+        "train": {},
+        "evaluate": {},
+        "predict": {"history": 20},
+    },
+    variants=[
+        {"cell": "simple_rnn", "decoder": "dense", "activation": "relu", "loss": "mse"},
+        {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
+        {
+            "cell": "gru",
+            "segment": 3,
+            "normalise": "instance",
+            "shortcut": True,
+            "loss": "huber",
+            "dropout": 0.2,
+            "average": 0.9,
+        },
+    ],
+    resized=_resized,
+)
+SAMPLES = [SAMPLE]

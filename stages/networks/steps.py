@@ -1,0 +1,94 @@
+"""The compiled functions: many training steps in one call, and the loss of a batch.
+
+A function is compiled once for each shape of a batch, so that sizes are known when its graph is
+made, which makes the recurrent loops faster.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from stages.networks import losses
+from stages.networks.backend import keras, tf
+from stages.networks.losses import Loss
+from stages.networks.recurrence import SHARDS
+
+# (arrays, state) -> the sum of the losses, the sum of their weights, and the state
+Compiled = Callable[[Any, list[tf.Tensor]], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]
+
+
+def training_steps(
+    network: keras.Model,
+    loss: Loss,
+    optimizer: Any,
+    average: list[tf.Variable],
+    momentum: float | None,
+    shards: int = SHARDS,
+) -> Compiled:
+    """Returns the compiled loop over the batches of a chunk, whose arrays are (batches, batch,
+    ...).
+
+    Args:
+        average: the variables of the moving average of the weights, with `momentum` a step; or
+            none.
+        shards: how many pieces of a batch are computed side by side.
+    """
+
+    rate = 1.0 - (momentum or 0.0)
+
+    def steps(
+        chunk: dict[str, Any], state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        loss_sum = weight_sum = tf.constant(0.0, tf.float32)
+        for index in tf.range(tf.shape(chunk["mask"])[0]):
+            batch = tf.nest.map_structure(lambda array: array[index], chunk)  # noqa: B023 - used in this step only
+            if "carried" in batch:
+                state = [tensor * batch["carried"][:, None] for tensor in state]
+            with tf.GradientTape() as tape:
+                total, weight, state = losses.compute(
+                    network, loss, batch, state, training=True, shards=shards
+                )
+                mean = total / tf.maximum(weight, 1.0)
+            _update(network, optimizer, tape.gradient(mean, network.trainable_variables))
+            _move(average, network.trainable_variables, rate)
+            loss_sum, weight_sum = loss_sum + total, weight_sum + weight
+        return loss_sum, weight_sum, state
+
+    @cache
+    def compiled(shapes: tuple[tuple[int, ...], ...]) -> Any:
+        # The number of batches differs from call to call; the shape of each does not.
+        return tf.function(steps, reduce_retracing=True)
+
+    def call(
+        chunk: dict[str, Any], state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        shapes = tuple(tuple(array.shape[1:]) for array in tf.nest.flatten(chunk))
+        return compiled(shapes)(chunk, state)
+
+    return call
+
+
+def _update(network: keras.Model, optimizer: Any, gradients: list[Any]) -> None:
+    """Applies the gradients; None leaves a variable that the loss does not depend on as it is."""
+    dense = [
+        gradient if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients
+    ]
+    optimizer.apply(dense, network.trainable_variables)
+
+
+def _move(average: list[tf.Variable], variables: list[Any], rate: float) -> None:
+    """Moves each average towards its variable."""
+    for mean, variable in zip(average, variables, strict=bool(average)):
+        mean.assign_add(rate * (variable.value - mean))
+
+
+def measuring(network: keras.Model, loss: Loss) -> Compiled:
+    """Returns the compiled loss of one batch, outside training."""
+
+    @tf.function
+    def measure(
+        batch: dict[str, Any], state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        return losses.compute(network, loss, batch, state, training=False)
+
+    return measure
