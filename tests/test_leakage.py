@@ -1,63 +1,66 @@
 """Nothing that is fitted or chosen knows the test rows: only rows of the test split change, and
 everything before scoring stays."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages import scale_and_window
+from stages.kinds.data import Baselines
 from stages.kinds.forecasting import evaluate, ingest, train
-from stages.networks import training
-from stages.series import baselines, windows
+from stages.networks import prediction, training
+from stages.series import baselines
 from stages.series.generators import seasonal
+from tests import tasks
 
 ROWS, TEST = 300, 60
+LAYOUT = {
+    "file": "data/raw/x.csv",
+    "time": "time",
+    "targets": ["y"],
+    "frequency": "h",
+    "gaps": "interpolate",
+    "split": {"train": 180, "validation": 60, "test": TEST},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def everything(raw: pd.DataFrame) -> dict[str, Any]:
-    """Runs a task as the stages do and returns all that was fitted or chosen before the test rows
-    are scored."""
-    section = ingest.Parameters.model_validate(
-        {
-            "file": "data/raw/x.csv", "time": "time", "targets": ["y"], "frequency": "h", "gaps": "interpolate",
-            "split": {"train": 180, "validation": 60, "test": TEST},
-        }
-    )  # fmt: skip
-    table, about = ingest.ingest([raw], section)
-    given = scale_and_window.prepare(
-        table, about, scale_and_window.Parameters(lookback=12, horizon=3)
-    )
-    about = {
-        **given.about,
-        "arrays": {name: {"shape": array.shape} for name, array in given.arrays.items()},
-    }
-    fit, check = (windows.of_split(given.arrays, about, split) for split in ("train", "validation"))
+    """Does what the stages do, and returns all that was fitted or chosen before the test rows are
+    scored, and their score."""
+    table, ingested = ingest.ingest([raw], ingest.Parameters.model_validate(LAYOUT))
+    data = tasks.prepare("forecasting", table, ingested, {"lookback": 12, "horizon": 3})
+    examples = data.examples
+    train_windows, validation = (examples.windows_of(split) for split in ("train", "validation"))
     parameters = train.Parameters(cell="gru", units=4, epochs=6, patience=2, normalise="last_value")
     training.seed_everything(0)
-    network = train.build(about, parameters)
-    history = training.fit(network, train.loss(parameters), fit, check, parameters, 0)
-    ridge = baselines.fit_ridge(fit, check, (0.1, 10.0))
-    floors = {"last_value": {"mae": 1.0, "by_horizon": {"mae": np.ones(3)}}}
-    scores, _, fitted = evaluate.evaluate(
-        given.arrays,
-        about,
-        lambda batches: training.predict(network, batches),
-        floors,
-        {"mase_scale": np.ones((1, 1))},
+    network = train.build(examples, parameters, "network")
+    loss = train.loss(parameters)
+    history = training.fit(network, loss, train_windows, validation, parameters, 0)
+    ridge = baselines.fit_ridge(train_windows, validation, (0.1, 10.0))
+    evaluation = evaluate.evaluate(
+        data,
+        partial(prediction.predict, network),
+        Baselines({}, {"mase_scale": np.ones((1, 1))}),
         evaluate.Parameters(),
     )
     return {
         "filled and split table": table["y"].to_numpy()[:-TEST],
-        "shift_": given.arrays["shift_"],
-        "scale_": given.arrays["scale_"],
+        "shift_": np.array(examples.shift_),
+        "scale_": np.array(examples.scale_),
         "weights": np.concatenate([weight.ravel() for weight in network.get_weights()]),
         "chosen epoch": np.array(history.best_epoch),
         "ridge": ridge.coefficients,
         "alpha": np.array(ridge.alpha),
-        "half widths": fitted["half_widths"],
-        "test score": np.array(float(scores["model"]["mae"])),
+        "half widths": evaluation.arrays["half_widths"],
+        "test score": np.array(evaluation.scores["mae"]),
     }
 
 

@@ -1,9 +1,11 @@
 """The summary of all tasks."""
 
+from typing import Any
+
 from stages import summarize
 
-SCORES = {
-    "model": {"mase": 1.5, "coverage_95": 0.9},
+SCORES: dict[str, Any] = {
+    "model": {"mase": 1.5, "coverage_95": 0.9, "width_95": 7.0},
     "baseline": {"ridge": {"mase": 3.0}},
     "best_baseline": "ridge",
     "skill": 0.5,
@@ -11,8 +13,34 @@ SCORES = {
 
 
 def test_a_task_is_a_line_of_its_score_and_its_best_baseline() -> None:
-    summary = {"x": summarize.headline(SCORES, "mase", "lower")}
+    summary = {"x": summarize.headline(SCORES, "mase", "lower", [])}
     assert summarize.table(summary)[1].split() == ["x", "mase", "lower", "1.5", "3", "0.5", "ridge"]
+
+
+def test_the_line_tells_that_a_higher_score_is_better() -> None:
+    scores = {
+        "model": {"accuracy": 0.9},
+        "baseline": {"majority": {"accuracy": 0.6}},
+        "best_baseline": "majority",
+        "skill": 0.75,
+    }
+    summary = {"x": summarize.headline(scores, "accuracy", "higher", [])}
+    assert summarize.table(summary)[1].split() == [
+        *("x", "accuracy", "higher", "0.9", "0.6", "0.75", "majority")
+    ]
+
+
+def test_headlines_are_the_other_scores_that_exist_in_their_order() -> None:
+    entry = summarize.headline(SCORES, "mase", "lower", ["width_95", "coverage_95", "owa"])
+    assert list(entry.items()) == [
+        ("mase", 1.5),
+        ("direction", "lower"),
+        ("best_baseline", "ridge"),
+        ("ridge_mase", 3.0),
+        ("skill", 0.5),
+        ("width_95", 7.0),
+        ("coverage_95", 0.9),
+    ]
 
 
 def test_scores_that_do_not_exist_are_left_blank() -> None:
@@ -22,5 +50,13 @@ def test_scores_that_do_not_exist_are_left_blank() -> None:
         "best_baseline": "ridge",
         "skill": None,
     }
-    summary = {"x": summarize.headline(scores, "mase", "lower")}
+    summary = {"x": summarize.headline(scores, "mase", "lower", [])}
     assert summarize.table(summary)[1].split() == ["x", "mase", "lower", "ridge"]
+
+
+def test_numbers_are_rounded_to_five_digits_at_any_depth() -> None:
+    scores = {"model": {"mae": 0.123456789, "epochs": 1234567, "owa": None}, "skill": -98765.4321}
+    assert summarize.rounded(scores) == {
+        "model": {"mae": 0.12346, "epochs": 1234567, "owa": None},
+        "skill": -98765.0,
+    }

@@ -28,8 +28,8 @@ def test_the_half_width_is_the_ranked_residual_and_unbounded_where_there_are_too
     residuals = np.random.default_rng(count).permutation(np.arange(1, count + 1)) * np.where(
         np.arange(count) % 2, 1.0, -1.0
     )
-    found = half_widths(residuals[:, None, None], np.ones((count, 1, 1)))
-    assert found[:, 0, 0].tolist() == [math.inf if rank is None else rank for rank in ranks]
+    widths = half_widths(residuals[:, None, None], np.ones((count, 1, 1)))
+    assert widths[:, 0, 0].tolist() == [math.inf if rank is None else rank for rank in ranks]
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,15 +40,15 @@ def test_each_width_has_its_rank_among_the_residuals_that_count(
     rng = np.random.default_rng(seed)
     residuals = rng.integers(-6, 7, (windows, horizon, targets)).astype(float)
     mask = (rng.random(residuals.shape) > 0.3).astype(np.float32)
-    found = half_widths(np.where(mask > 0, residuals, np.nan), mask)
-    assert found.shape == (2, horizon, targets)
-    for index, hundredths in enumerate(LEVELS):
+    widths = half_widths(np.where(mask > 0, residuals, np.nan), mask)
+    assert widths.shape == (2, horizon, targets)
+    for index, level in enumerate(LEVELS):
         for cell in np.ndindex(horizon, targets):
             counted = [abs(residuals[(w, *cell)]) for w in range(windows) if mask[(w, *cell)]]
             least = next(
-                k for k in range(len(counted) + 2) if 100 * k >= (len(counted) + 1) * hundredths
+                k for k in range(len(counted) + 2) if 100 * k >= (len(counted) + 1) * level
             )
-            width = found[(index, *cell)]
+            width = widths[(index, *cell)]
             if least > len(counted):
                 assert width == math.inf
             else:
@@ -58,6 +58,15 @@ def test_each_width_has_its_rank_among_the_residuals_that_count(
                     >= least
                     > sum(value < width for value in counted)
                 )
+
+
+def test_new_values_are_covered_as_often_as_promised() -> None:
+    rng, mask = np.random.default_rng(1), np.ones((100, 1, 1))
+    covered = []
+    for _ in range(200):
+        widths = half_widths(rng.normal(size=(99, 1, 1)), mask[:99])
+        covered.append(list(coverage(rng.normal(size=(100, 1, 1)), mask, widths).values()))
+    np.testing.assert_allclose(np.mean(covered, axis=0), [0.80, 0.95], atol=0.01)
 
 
 def test_coverage_counts_the_values_on_the_edge_and_no_masked_ones() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from stages.errors import InputError
 from stages.series.splits import ByDate, boundaries
-from stages.splits import ByCount, ByFraction
+from stages.splits import SPLITS, ByCount, ByFraction
 
 STARTS = np.array([0, 20, 30])
 STEPS = pd.Series(list(range(20)) + list(range(10)))
@@ -20,8 +20,8 @@ DAYS = pd.Series(
 
 
 def test_fractions_are_of_each_series_and_rounding_does_not_lose_a_row() -> None:
-    found = boundaries(ByFraction(train=0.7, validation=0.15, test=0.15), STARTS, STEPS)
-    assert found.tolist() == [[0, 14, 17, 20], [20, 27, 28, 30]]
+    ends = boundaries(ByFraction(train=0.7, validation=0.15, test=0.15), STARTS, STEPS)
+    assert ends.tolist() == [[0, 14, 17, 20], [20, 27, 28, 30]]
 
 
 def test_rows_behind_the_counts_are_in_no_split() -> None:
@@ -32,8 +32,8 @@ def test_rows_behind_the_counts_are_in_no_split() -> None:
 
 
 def test_the_rest_goes_to_one_split() -> None:
-    found = boundaries(ByCount(train="rest", validation=2, test=3), STARTS, STEPS)
-    assert found.tolist() == [[0, 15, 17, 20], [20, 25, 27, 30]]
+    ends = boundaries(ByCount(train="rest", validation=2, test=3), STARTS, STEPS)
+    assert ends.tolist() == [[0, 15, 17, 20], [20, 25, 27, 30]]
 
 
 def test_dates_cut_all_series_at_the_same_day() -> None:
@@ -73,7 +73,7 @@ def test_dates_for_a_table_without_dates_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "parts",
+    "fractions",
     [
         ("0.7", "0.15", "0.15"),
         ("0.6", "0.2", "0.2"),
@@ -81,14 +81,12 @@ def test_dates_for_a_table_without_dates_are_an_error() -> None:
         ("0.34", "0.33", "0.3"),
     ],
 )
-def test_fractions_cut_where_exact_arithmetic_cuts(parts: tuple[str, str, str]) -> None:
-    split = ByFraction(**dict(zip(("train", "validation", "test"), map(float, parts), strict=True)))
+def test_fractions_cut_where_exact_arithmetic_cuts(fractions: tuple[str, str, str]) -> None:
+    split = ByFraction(**dict(zip(SPLITS, map(float, fractions), strict=True)))
     for rows in range(20, 400):
-        exact = [rows * sum(map(Fraction, parts[: k + 1])) // 1 for k in range(3)]
-        assert boundaries(split, np.array([0, rows]), pd.Series(range(rows)))[0].tolist() == [
-            0,
-            *exact,
-        ]
+        exact = [rows * sum(map(Fraction, fractions[: k + 1])) // 1 for k in range(3)]
+        ends = boundaries(split, np.array([0, rows]), pd.Series(range(rows)))
+        assert ends.tolist() == [[0, *exact]]
 
 
 def test_a_time_cuts_within_a_day_and_belongs_to_the_later_split() -> None:
@@ -124,7 +122,7 @@ def test_dates_that_leave_a_split_without_rows_are_an_error(validation: str, tes
         (ByCount, {"train": 0, "validation": 3, "test": 1}, "greater than or equal to 1"),
     ],
 )
-def test_parts_that_cannot_be_are_refused(
+def test_splits_that_cannot_be_are_refused(
     model: type, values: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValidationError, match=message):

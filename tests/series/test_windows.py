@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.series.windows import Windows, of_split, spans
+from stages.series.windows import Windows, spans
 
 
 def test_the_table_of_the_documentation() -> None:
-    found = spans(np.array([[0, 5, 6, 7]]), lookback=2, horizon=1)
-    assert found.tolist() == [[[2, 5]], [[5, 6]], [[6, 7]]]
+    all_spans = spans(np.array([[0, 5, 6, 7]]), lookback=2, horizon=1)
+    assert all_spans.tolist() == [[[2, 5]], [[5, 6]], [[6, 7]]]
 
 
 @st.composite
@@ -23,9 +23,9 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, int, int, int]:
         )
     )
     rows, boundaries = 0, []
-    for parts in lengths:
-        boundaries.append(rows + np.concatenate([[0], np.cumsum(parts)]))
-        rows += sum(parts)
+    for sizes in lengths:
+        boundaries.append(rows + np.concatenate([[0], np.cumsum(sizes)]))
+        rows += sum(sizes)
     return (
         np.array(boundaries),
         draw(st.integers(1, 6)),
@@ -42,7 +42,7 @@ def test_every_window_is_the_one_that_a_loop_finds(case: tuple[np.ndarray, int, 
     values = np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)
     observed = np.arange(rows)[:, None] % 3 > 0
     calendar = np.arange(rows, dtype=np.float32)[:, None]
-    found = spans(boundaries, lookback, horizon)
+    all_spans = spans(boundaries, lookback, horizon)
     for split in range(3):
         expected = [
             (series, origin)
@@ -52,7 +52,7 @@ def test_every_window_is_the_one_that_a_loop_finds(case: tuple[np.ndarray, int, 
             )
         ]
         windows = Windows(
-            values, observed, calendar, found[split], lookback, horizon, stride, [0, 1], [1]
+            values, observed, calendar, all_spans[split], lookback, horizon, stride, [0, 1], [1]
         )
         assert len(windows) == len(expected)
         if not expected:
@@ -122,18 +122,15 @@ def test_columns_are_chosen_in_the_order_given(inputs: list[int]) -> None:
 
 
 def test_strided_windows_are_located_and_skip_a_series_that_has_none() -> None:
-    spans_ = np.array([[4, 11], [20, 20], [34, 36], [47, 50]])
-    windows = Windows(
-        np.zeros((60, 1), np.float32), np.ones((60, 1), bool), np.zeros((60, 0), np.float32), spans_, 4, 1, 3, [0], [0]
-    )  # fmt: skip
+    values, calendar = np.zeros((60, 1), np.float32), np.zeros((60, 0), np.float32)
+    own_spans = np.array([[4, 11], [20, 20], [34, 36], [47, 50]])
+    windows = Windows(values, values == 0, calendar, own_spans, 4, 1, 3, [0], [0])
     assert len(windows) == 5
     origins, series = windows.locate(np.arange(5))
     assert origins.tolist() == [4, 7, 10, 34, 47]
     assert series.tolist() == [0, 0, 0, 2, 3]
-    assert [part.tolist() for part in windows.locate(np.array([3, 0, 3]))] == [
-        [34, 4, 34],
-        [2, 0, 2],
-    ]
+    origins, series = windows.locate(np.array([3, 0, 3]))
+    assert (origins.tolist(), series.tolist()) == ([34, 4, 34], [2, 0, 2])
 
 
 def test_windows_of_validation_reach_back_into_training() -> None:
@@ -147,25 +144,3 @@ def test_windows_of_validation_reach_back_into_training() -> None:
     assert batch["inputs"]["calendar"][..., 0].tolist() == [[3, 4, 5, 6, 7], [4, 5, 6, 7, 8]]
     assert batch["targets"][..., 0].tolist() == [[6, 7], [7, 8]]
     assert batch["mask"][..., 0].tolist() == [[1, 0], [0, 1]]
-
-
-def test_only_training_windows_are_strided() -> None:
-    boundaries = np.array([[0, 12, 18, 24]])
-    arrays = {
-        "values": np.zeros((24, 1), np.float32),
-        "observed": np.ones((24, 1), bool),
-        "calendar": np.zeros((24, 0), np.float32),
-        "spans": spans(boundaries, 2, 1),
-    }
-    about = {"lookback": 2, "horizon": 1, "stride": 4, "inputs": [0], "targets": [0]}
-    found = {split: of_split(arrays, about, split) for split in ("train", "validation", "test")}
-    located = {
-        split: windows.locate(np.arange(len(windows)))[0].tolist()
-        for split, windows in found.items()
-    }
-    assert located == {
-        "train": [2, 6, 10],
-        "validation": list(range(12, 18)),
-        "test": list(range(18, 24)),
-    }
-    assert all(np.shares_memory(windows.values, arrays["values"]) for windows in found.values())
