@@ -71,14 +71,14 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         `forecast.csv`, the table of `forecast`; and the table of a plot: `time`, `actual`, `mean`
         and the intervals.
     """
-    from stages.networks.prediction import predict as apply_network
+    from stages.networks import prediction
 
     source, target = request.arguments.input, request.arguments.output
     if (source is None) != (target is None):
         raise InputError("expected both --input and --output, or neither, received one of them")
     data: Data = request.data
     widths = request.fitted["half_widths"]
-    apply = partial(apply_network, network)
+    apply = partial(prediction.predict, network)
     if source is None:
         table = data.ingested.read()
         result = forecast(table, data, widths, apply)

@@ -1,0 +1,81 @@
+"""A forecasting task from its raw table on, with a network that repeats the window's last value."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.kinds.forecasting import ingest, predict
+from stages.kinds.forecasting.joining import join
+from stages.series.data import IngestedSeries, SeriesExamples
+from tests import tasks
+
+SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+class Task:
+    """A task in the current folder whose data was ingested, scaled and windowed.
+
+    Attributes:
+        window: the last window that the network has seen, (lookback, inputs), in raw units.
+    """
+
+    window: np.ndarray
+
+    def __init__(
+        self,
+        content: str | pd.DataFrame,
+        lookback: int = 6,
+        horizon: int = 3,
+        calendar: tuple[str, ...] = (),
+        **section: Any,
+    ) -> None:
+        self.layout = ingest.Parameters.model_validate(
+            {"file": "data/raw/x.csv", "split": SPLIT, **section}
+        )
+        raw = [content] if isinstance(content, pd.DataFrame) else self._read(content)
+        table, ingested = ingest.ingest(raw, self.layout)
+        sizes = {"lookback": lookback, "horizon": horizon, "calendar": list(calendar)}
+        self.data = tasks.prepare("forecasting", table, ingested, sizes)
+
+    @property
+    def ingested(self) -> IngestedSeries:
+        return self.data.ingested.about
+
+    @property
+    def examples(self) -> SeriesExamples:
+        return self.data.examples
+
+    def forecast(self, newer: str | None = None) -> pd.DataFrame:
+        """Returns the rows of the forecast as they are written, all of them text: after the task's
+        table, or after `newer` rows, a raw file's content."""
+        table = self.data.ingested.read()
+        if newer is not None:
+            table = join(table, self._read(newer, newer=True), self.data, self.layout)
+        widths = np.zeros((2, self.examples.horizon, len(self.examples.targets)))
+        rows = predict.forecast(table, self.data, widths, self._repeat_last_value)
+        content = rows.to_csv(index=False, float_format="%.7g")
+        return pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)
+
+    def _read(self, content: str, *, newer: bool = False) -> list[pd.DataFrame]:
+        path = Path("x.csv")
+        path.write_text(content)
+        return ingest.read(path, self.layout, newer=newer)
+
+    def _repeat_last_value(self, last: predict.Last) -> np.ndarray:
+        windows, examples = last.inputs["window"], self.examples
+        self.window = windows[0] * examples.scale_[0] + examples.shift_[0]
+        seen = [examples.inputs.index(target) for target in examples.targets]
+        return np.repeat(windows[:, -1:, seen], examples.horizon, axis=1)
+
+
+def days(values: Any, start: str = "2020-01-01", frequency: str = "D") -> pd.DataFrame:
+    values = list(values)
+    times = pd.date_range(start, periods=len(values), freq=frequency)
+    return pd.DataFrame({"day": times, "y": values})
+
+
+def csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False)

@@ -1,0 +1,28 @@
+"""Tasks in the current folder, whose data the tests write as the stages do."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages import kinds, preparing
+from stages.files import tables
+from stages.files.task_data import TaskData
+from stages.files.writing import write_json
+
+NAME = "x"
+
+
+def prepare(
+    kind: str, table: pd.DataFrame, ingested: Any, section: dict[str, Any]
+) -> TaskData[Any, Any]:
+    """Writes an ingested table and the examples that are made of it by a `section` of the preparing
+    stage, and returns what later stages read."""
+    folder = Path("data/ingested") / NAME
+    tables.write(folder / "table.parquet", table)
+    write_json(folder / "about.json", asdict(ingested))
+    module = kinds.module(kind, kinds.preparing(kind))
+    preparing.prepare(NAME, kind, module, module.Parameters.model_validate(section))
+    package = kinds.package(kind)
+    return TaskData(NAME, package.Ingested, package.Examples)
