@@ -119,7 +119,7 @@ def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> 
     )
     names = ["Train/Hourly-train.csv", "Test/Hourly-test.csv"]
     wanted = ingest.columns_to_read(layout)
-    tables = raw_tables.read_parts(MIRROR / "m4", names, wanted, layout)
+    tables = raw_tables.read_files(MIRROR / "m4", names, wanted, layout)
     table, about = ingest.ingest(tables, layout)
     windowing = scale_and_window.Parameters(per_series=True, lookback=24, horizon=48)
     data: Any = SimpleNamespace(examples=scale_and_window.windowed(table, about, windowing))
@@ -151,7 +151,7 @@ def test_ridge_equals_scikit_learn_for_each_penalty(alpha: float) -> None:
 
 
 @pytest.mark.parametrize(("sign", "alpha"), [(1, 0.01), (-1, 1e6)])
-def test_the_penalty_is_small_where_training_holds_in_validation_and_large_where_it_does_not(
+def test_the_penalty_is_small_only_if_training_generalizes_to_validation(
     sign: int, alpha: float
 ) -> None:
     rng = np.random.default_rng(5)
