@@ -15,6 +15,7 @@ test: setup ## Style, types and tests of the code, whatever has been run or chan
 	ruff check .
 	ruff format --check .
 	mypy
+	python -m tools.interfaces
 	pytest $(PARALLEL)
 
 test-pages: setup ## What the pages say is what is committed

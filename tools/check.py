@@ -36,7 +36,7 @@ try:
     from stages import command
     from stages.errors import InputError
     from stages.files import parameters
-    from tools import graph, repository
+    from tools import graph, interfaces, repository
 except Exception as error:
     sys.exit(f"error: {_of_code(error)}")
 
@@ -68,7 +68,11 @@ def _parameters(root: Path) -> Iterator[str]:
 
 
 # Each yields one line for every fault that it finds in the project at a path.
-CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (graph.faults, repository.faults)
+CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
+    graph.faults,
+    interfaces.faults,
+    repository.faults,
+)
 
 
 def _of_check(check: Callable[[Path], Iterator[str]], root: Path) -> Iterator[str]:
