@@ -34,7 +34,7 @@ def generator_of(
     write_parameters(tokenize_text=section, ingest=TEXTS if texts is not None else {})
     examples = tokenize()
     network = training.build(examples, training.Parameters(units=2), "network")
-    tokenizer = tokens.of(data().text("tokenizer.json"))
+    tokenizer = tokens.from_json(data().text("tokenizer.json"))
     return Generator(network, tokenizer, examples, Parameters(**prediction), lines=texts is None)
 
 
@@ -46,7 +46,7 @@ def ids_of(generator: Generator, prompt: str) -> list[int]:
 def test_generation_takes_one_step_per_token() -> None:
     """With the state carried, what is generated is what the whole text before it gives."""
     network = keras.saving.load_model("data/models/x/model.keras")
-    tokenizer = tokens.of(data().text("tokenizer.json"))
+    tokenizer = tokens.from_json(data().text("tokenizer.json"))
     parameters = Parameters(temperature=0.0, tokens=8)
     generator = Generator(network, tokenizer, data().examples, parameters)
     ids = generator.encode("the cat")
