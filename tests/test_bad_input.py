@@ -58,7 +58,7 @@ RAW = {
         csv(GOOD.assign(day=[None, *DAYS[1:]])),
         "a time in every row, found none in data row 1",
     ),
-    "a time that is none": (
+    "an invalid time": (
         csv(GOOD.assign(day=["2022-01-01", "tomorrow", *DAYS[2:].astype(str)])),
         "received 'tomorrow' in data row 2",
     ),
