@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 .PHONY: run test test-pages test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
 
 run: setup ## Everything that is stale, from raw data to forecasts
-	@python -m tools.mend
+	@python -m tools.repair
 	dvc repro
 	@python -m stages.summarize
 
@@ -15,6 +15,7 @@ test: setup ## Style, types and tests of the code, whatever has been run or chan
 	ruff check .
 	ruff format --check .
 	mypy
+	python -m tools.interfaces
 	pytest $(PARALLEL)
 
 test-pages: setup ## What the pages say is what is committed
@@ -29,7 +30,7 @@ check: setup ## Parameters, graph, lock file and repository, within seconds and 
 verify: setup ## Two runs from scratch give the bytes of dvc.lock; TASK=NAME: of one task
 	python -m tools.verify $(if $(TASK),--task $(TASK))
 
-audit: setup ## Known holes in the locked packages, where the network allows
+audit: setup ## Known vulnerabilities of the locked packages, where the network allows
 	python -m tools.audit
 
 # Git runs hooks at the top of its work tree.
@@ -52,7 +53,7 @@ setup: $(INSTALLED) ## .venv with the locked packages, and the merge driver of d
 	@! git rev-parse --git-dir > /dev/null 2>&1 || { \
 		git config merge.dvc-lock.driver '$(DRIVER)' && \
 		git config merge.dvc-lock.recursive binary && \
-		git config merge.dvc-summary.driver true; }
+		git config merge.dvc-generated.driver true; }
 
 # uv is in the lock file itself: its own entry, with its hashes, installs it. uv does not read pip's configuration files; where that is
 # the only way to a package index, pip installs the rest.

@@ -1,5 +1,4 @@
-"""Bad data and bad parameters: one clear error, exit code 1, and what existed before is still
-there."""
+"""Bad data, and parameters that do not fit it: one clear error, and earlier results stay."""
 
 import gzip
 import json
@@ -11,66 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
-from stages import baseline, check, command, fetch, ingest, kinds, scale_and_window, summarize
-from stages.files import examples
+from stages import baseline, ingest, kinds, scale_and_window, summarize
+from stages.files.examples import read_arrays
+from stages.files.task_data import TaskData
+from stages.files.writing import read_json
+from stages.kinds.data import Baselines
+from stages.series.data import IngestedSeries, SeriesExamples
+from tests.small_task import DAYS, GOOD, changed, error_of, folder
 
-Main = Callable[[list[str]], None]
-DAYS = pd.date_range("2022-01-01", periods=60, freq="D")
-GOOD = pd.DataFrame({"day": DAYS, "y": np.arange(60) % 7 + np.arange(60) / 10})
-PARAMS: dict[str, Any] = {
-    "seed": 1,
-    "sources": {},
-    "scale_and_window": ["x"],
-    "tokenize_text": [],
-    "tasks": {
-        "x": {
-            "kind": "forecasting",
-            "ingest": {
-                "file": "data/raw/x.csv",
-                "time": "day",
-                "targets": ["y"],
-                "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
-            },
-            "scale_and_window": {"lookback": 5, "horizon": 2},
-            "baseline": {"season": 7},
-            "train": {},
-            "evaluate": {},
-            "predict": {},
-        }
-    },
-}
-
-
-def changed(keys: str, value: Any) -> dict[str, Any]:
-    """Returns PARAMS with one value replaced; `keys` count from the task."""
-    copy = YAML(typ="safe").load(json.dumps(PARAMS))
-    *path, last = keys.split(".")
-    section = copy["tasks"]["x"]
-    for key in path:
-        section = section[key]
-    section[last] = value
-    return copy
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    Path("data/raw").mkdir(parents=True)
-    GOOD.to_csv("data/raw/x.csv", index=False)
-    Path("params.yaml").write_text(json.dumps(PARAMS))
-    return tmp_path
-
-
-def error_of(main: Main, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Runs a stage as the command line does and returns its one error."""
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        command.run(main)
-    message = str(stopped.value.code)
-    assert message.startswith("error: ")
-    return message
+__all__ = ["folder"]
 
 
 def csv(table: pd.DataFrame) -> bytes:
@@ -109,7 +58,7 @@ RAW = {
         csv(GOOD.assign(day=[None, *DAYS[1:]])),
         "a time in every row, found none in data row 1",
     ),
-    "a time that is none": (
+    "an invalid time": (
         csv(GOOD.assign(day=["2022-01-01", "tomorrow", *DAYS[2:].astype(str)])),
         "received 'tomorrow' in data row 2",
     ),
@@ -244,148 +193,6 @@ def test_unsorted_rows_and_other_forms_of_the_same_file_give_the_same_table(fold
         assert Path("data/ingested/x/table.parquet").read_bytes() == expected, path
 
 
-@pytest.mark.parametrize(
-    ("keys", "value", "message"),
-    [
-        ("train.unit", 3, r"tasks.x.train.unit is not a known key; expected one of cell, units"),
-        ("train.units", "many", r"tasks.x.train.units: expected a valid integer, received 'many'"),
-        ("train.units", 0, r"tasks.x.train.units: expected greater than or equal to 1, received 0"),
-        (
-            "train.cell",
-            "rnn",
-            r"tasks.x.train.cell: expected 'simple_rnn', 'lstm' or 'gru', received 'rnn'",
-        ),
-        ("train.dropout", 1.0, r"tasks.x.train.dropout: expected less than 1, received 1.0"),
-        ("train.learning_rate", "1e-3x", r"tasks.x.train.learning_rate: expected a valid number"),
-        (
-            "train.patience",
-            True,
-            r"tasks.x.train.patience: expected a valid integer, received True",
-        ),
-        ("ingest.targets", [], r"tasks.x.ingest.targets: .* received \[\]"),
-        (
-            "ingest.split",
-            {"train": 0.9, "validation": 0.2, "test": 0.2},
-            r"tasks.x.ingest.split.*fractions whose sum is at most 1",
-        ),
-        (
-            "ingest.frequency",
-            "fortnight",
-            r"tasks.x.ingest.frequency: expected a frequency as pandas writes it .*received "
-            r"'fortnight'",
-        ),
-        (
-            "ingest.frequency",
-            "0D",
-            r"tasks.x.ingest.frequency: expected a frequency .*received '0D'",
-        ),
-        (
-            "ingest.time_format",
-            "%Q",
-            r"tasks.x.ingest.time_format: expected a format of strptime.*received '%Q'",
-        ),
-        (
-            "ingest.time_format",
-            "quarters",
-            r"tasks.x.ingest.time_format: expected a format of strptime.*received 'quarters'",
-        ),
-        (
-            "ingest.zone",
-            "Mars/Base",
-            r"tasks.x.ingest.zone: expected a time zone, such as Europe/Berlin or \+09:00, "
-            r"received 'Mars/Base'",
-        ),
-        (
-            "ingest.separator",
-            "§",
-            r"tasks.x.ingest.separator: expected one ASCII character.*received '§'",
-        ),
-        ("ingest.file", "/etc/passwd", r"tasks.x.ingest.file: .*received '/etc/passwd'"),
-        ("baseline.methods", ["naive2"], r"tasks.x.baseline.*"),
-        (
-            "scale_and_window.horizon",
-            1.5,
-            r"tasks.x.scale_and_window.horizon: expected a valid integer.*received 1.5",
-        ),
-        (
-            "kind",
-            "forecast",
-            r"tasks.x.kind: expected one of forecasting, language_modelling, received 'forecast'",
-        ),
-        ("training", {}, r"tasks.x.training is not a known section"),
-    ],
-)
-def test_every_parameter_is_checked_before_any_stage_works(
-    keys: str, value: Any, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = changed(keys, value)
-    if keys == "baseline.methods":
-        content["tasks"]["x"]["baseline"]["season"] = 1
-    Path("params.yaml").write_text(json.dumps(content))
-    error = error_of(check.main, [], monkeypatch)
-    assert re.search(message, error), error
-    assert not Path("data/checked.txt").exists()
-
-
-def test_all_faults_are_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = changed("train.units", -1)
-    content["tasks"]["y"] = {**content["tasks"]["x"], "train": {"cell": 4}}
-    content["scale_and_window"] = ["x", "z"]
-    content["colour"] = "red"
-    Path("params.yaml").write_text(
-        json.dumps({key: value for key, value in content.items() if key != "colour"})
-    )
-    error = error_of(check.main, [], monkeypatch)
-    for part in (
-        "tasks.x.train.units",
-        "tasks.y.train.cell",
-        "scale_and_window: expected 'y' in this list",
-        "received 'z'",
-    ):
-        assert part in error
-    Path("params.yaml").write_text(json.dumps(content))
-    assert "colour is not a known key" in error_of(check.main, [], monkeypatch)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("seed: [1\ntasks: {}\n", "line"),
-        ("seed: 1\nseed: 2\n", "duplicate key"),
-        ("- seed\n", "expected keys such as seed and tasks at the top, received list"),
-        ("", "received NoneType"),
-        (
-            "seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\ntokenize_text: []\n",
-            "tasks: expected keys with values, received 3",
-        ),
-        ("tasks: {}\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "seed"),
-    ],
-)
-def test_a_parameter_file_that_is_broken_is_one_error(
-    text: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("params.yaml").write_text(text)
-    assert message in error_of(check.main, [], monkeypatch)
-
-
-def test_numbers_are_read_as_dvc_reads_them(folder: Path) -> None:
-    text = json.dumps(PARAMS).replace(
-        '"train": {}', '"train": {"learning_rate": 1e-3, "patience": null}'
-    )
-    Path("params.yaml").write_text(text)
-    check.main([])
-    assert Path("data/checked.txt").exists()
-
-
-def test_an_unknown_task_or_source_is_one_error(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert "expected the name of a task, one of x; received 'y'" in error_of(
-        ingest.main, ["y"], monkeypatch
-    )
-    assert "expected the name of a source, received 'y'" in error_of(fetch.main, ["y"], monkeypatch)
-
-
 def test_a_short_series_can_be_dropped_and_is_counted(folder: Path) -> None:
     long = pd.concat([GOOD.assign(name="a"), GOOD[:8].assign(name="b")])
     long.to_csv("data/raw/x.csv", index=False)
@@ -394,9 +201,9 @@ def test_a_short_series_can_be_dropped_and_is_counted(folder: Path) -> None:
     Path("params.yaml").write_text(json.dumps(content))
     ingest.main(["x"])
     scale_and_window.main(["x"])
-    about = examples.read(Path("data/examples/x")).about
-    assert (about["series"], about["dropped_series"]) == (["a", "b"], ["b"])
-    assert about["rows_fitted_on"] == 36
+    examples = TaskData("x", IngestedSeries, SeriesExamples).examples
+    assert (examples.series, examples.dropped_series) == (["a", "b"], ["b"])
+    assert examples.rows_fitted_on == 36
 
 
 PERIODIC = pd.DataFrame({"day": DAYS, "y": [float(day % 7) for day in range(len(DAYS))]})
@@ -445,27 +252,26 @@ def test_the_scores_that_exist_are_shown_beside_those_that_do_not(folder: Path) 
     )
     for stage in (ingest, scale_and_window, baseline):
         stage.main(["x"])
-    given = examples.read(Path("data/examples/x"))
-    floors = json.loads(Path("data/baselines/x/scores.json").read_text())
-    assert floors["last_value"]["mase"] is None
-    part, arrays = (
-        kinds.module("forecasting", "evaluate"),
-        examples.read(Path("data/baselines/x")).arrays,
-    )
-    scores, _, _ = part.evaluate(
-        given.arrays,
-        given.about,
+    folder = Path("data/baselines/x")
+    baselines = Baselines(read_json(folder / "scores.json"), read_arrays(folder)[0])
+    assert baselines.scores["last_value"]["mase"] is None
+    module = kinds.module("forecasting", "evaluate")
+    scores = module.evaluate(
+        TaskData("x", IngestedSeries, SeriesExamples),
         lambda windows: windows.future(np.arange(len(windows)))["targets"],
-        floors,
-        arrays,
-        part.Parameters(),
-    )
-    assert scores["model"]["mae"] == 0
-    assert np.isnan(scores["model"]["mase"])
-    assert np.isnan(scores["model"]["owa"])
-    entry = summarize.headline(
-        {**scores, "model": {**scores["model"], "mase": None}}, "mase", "lower"
-    )
+        baselines,
+        module.Parameters(),
+    ).scores
+    assert scores["mae"] == 0
+    assert np.isnan(scores["mase"])
+    assert np.isnan(scores["owa"])
+    written = {
+        "model": {**scores, "mase": None},
+        "baseline": baselines.scores,
+        "best_baseline": "last_value",
+        "skill": None,
+    }
+    entry = summarize.headline(written, "mase", "lower", [])
     assert "mase" in summarize.table({"x": entry})[1]
 
 

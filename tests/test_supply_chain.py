@@ -136,8 +136,8 @@ def test_every_package_is_pinned_with_sums_and_no_host_is_named() -> None:
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, dict[str, str]]]:
-    """A database of holes on loopback, as osv.dev answers; the dictionary holds what it knows:
-    package -> hole."""
+    """A database of vulnerabilities on loopback, as osv.dev answers; the dictionary holds what it knows:
+    package -> vulnerability."""
     known: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -165,10 +165,10 @@ def service() -> Iterator[tuple[str, dict[str, str]]]:
         server.shutdown()
 
 
-def test_known_holes_are_named(service: tuple[str, dict[str, str]], run: Run) -> None:
+def test_known_vulnerabilities_are_named(service: tuple[str, dict[str, str]], run: Run) -> None:
     address, known = service
     assert (
-        "packages, no known hole"
+        "packages, no known vulnerability"
         in run(ROOT, "python", "-m", "tools.audit", "--service", address).stderr
     )
     known["numpy"] = "PYSEC-0000-1"

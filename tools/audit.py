@@ -1,7 +1,7 @@
-"""Asks the database of known holes, osv.dev, about every package of `requirements.lock`. Exit code
-1 if it knows one.
+"""Queries the database of known vulnerabilities, osv.dev, for every package of `requirements.lock`.
+Exit code 1 if there is one.
 
-Without a network it says so and ends with 0: what cannot be asked is no fault of the packages.
+Without a network it says so and ends with 0: that is no fault of the packages.
 """
 
 import json
@@ -21,7 +21,7 @@ SERVICE = "https://api.osv.dev/v1/querybatch"
 
 def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__, task=False)
-    parser.add_argument("--service", default=SERVICE, help="the address that is asked")
+    parser.add_argument("--service", default=SERVICE, help="the address of the database")
     service = parser.parse_args(arguments).service
     packages = re.findall(
         r"^([A-Za-z0-9._-]+)==([^ ;\\]+)",
@@ -36,19 +36,21 @@ def main(arguments: list[str]) -> None:
         service, json.dumps({"queries": queries}).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            results = json.load(answer)["results"]
+        with urllib.request.urlopen(request, timeout=30) as response:
+            results = json.load(response)["results"]
     except (OSError, HTTPException, ValueError, KeyError) as error:
         log.warning("not audited: %s gives no answer (%s)", service, error)
         return
-    holes = [
-        f"{name} {version}: {', '.join(hole['id'] for hole in result['vulns'])}"
+    vulnerable = [
+        f"{name} {version}: {', '.join(entry['id'] for entry in result['vulns'])}"
         for (name, version), result in zip(packages, results, strict=True)
         if result.get("vulns")
     ]
-    if holes:
-        raise InputError("\n".join(["known holes; make lock takes newer versions", *holes]))
-    log.info("%d packages, no known hole", len(packages))
+    if vulnerable:
+        raise InputError(
+            "\n".join(["known vulnerabilities; `make lock` takes newer versions", *vulnerable])
+        )
+    log.info("%d packages, no known vulnerability", len(packages))
 
 
 if __name__ == "__main__":

@@ -1,57 +1,134 @@
-"""What `dvc.yaml` must declare, found by reading the code: every file that a stage imports, every
-parameter that it reads."""
+"""What is wrong in `dvc.yaml`, found by reading it and the code of the stages.
+
+The code that a stage runs is declared by one file, which the stage `code` writes. What a stage
+reads of data is known only when it runs: see `stages.watch`.
+"""
 
 import ast
+import re
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import cache
-from importlib.util import resolve_name
 from pathlib import Path
+from typing import Any
 
+from stages import code, kinds
 from stages.errors import InputError
-from stages.kinds import PREPARED_BY
+from stages.files import parameters
+from stages.syntax import parsed
+
+# Outputs that are small enough for Git; all others are in DVC's cache.
+IN_GIT = ("data/checked.txt", "data/code", "data/metrics")
+# Settings of a stage or an output that hide a change from DVC, or results from the run-cache.
+HIDING = ("frozen", "always_changed", "persist")
 
 
-def declared(root: Path, stage: str, *, of_a_kind: bool) -> set[str]:
-    """Returns the files of code that the stage has to declare, as they stand in `dvc.yaml`.
-
-    A stage that runs for tasks of any kind declares what any of them imports: DVC has no lists of
-    dependencies by kind.
-    """
-    if not of_a_kind:
-        return files_of(root, stage, None)
-    return {
-        path.replace(f"kinds/{kind}/", "kinds/${item.kind}/")
-        for kind in PREPARED_BY
-        for path in files_of(root, stage, kind)
-    }
-
-
-def files_of(root: Path, stage: str, kind: str | None) -> set[str]:
-    """Returns the files that `python -m stages.STAGE` imports for a task of `kind`, as paths from
-    the root.
-
-    Imports inside functions count. `kinds.module(kind, "name")` is an import of that part of the
-    kind; with a name that is no literal it is an import of all parts of all kinds. `kind` None
-    stands for a stage that runs for no one kind.
-    """
-    found: set[str] = set()
-    waiting = [f"stages.{stage}"]
-    while waiting:
-        module = waiting.pop()
-        path = _path(root, module)
-        if path is None or (name := path.relative_to(root).as_posix()) in found:
+def faults(root: Path) -> Iterator[str]:
+    """Yields one line for everything that is wrong in `dvc.yaml`."""
+    stages = parameters.read_all(root / "dvc.yaml").get("stages")
+    if not isinstance(stages, dict):
+        raise InputError(
+            f"dvc.yaml: stages: expected a mapping of stages by name, received {stages!r}"
+        )
+    for name, entry in stages.items():
+        body = entry.get("do", entry) if isinstance(entry, dict) else entry
+        if not isinstance(body, dict):
+            yield (
+                f"dvc.yaml: stages.{name}: expected a mapping with cmd, deps, params and outs, "
+                f"received {body!r}"
+            )
             continue
-        found.add(name)
-        waiting += [package for package in _packages(module) if package != module]
-        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        waiting += _imports(root, parsed(path), package, kind)
-    # Empty packages but for their docstring: nothing in them can change a result.
-    return {
-        name
-        for name in found
-        if not (name.endswith("__init__.py") and _is_only_docstring(root / name))
+        lists = {key: body.get(key, []) for key in ("deps", "params", "outs", "plots")}
+        wrong = {key: value for key, value in lists.items() if not isinstance(value, list)}
+        yield from (
+            f"dvc.yaml: stages.{name}.{key}: expected a list, received {value!r}"
+            for key, value in wrong.items()
+        )
+        if not wrong:
+            yield from _repeated(name, lists)
+            yield from _hidden(name, entry, body)
+            try:
+                yield from _undeclared(root, str(name), body)
+            except InputError as error:
+                yield str(error)
+
+
+def _repeated(name: str, lists: dict[str, list[Any]]) -> Iterator[str]:
+    for key, entries in lists.items():
+        names = [
+            str(next(iter(entry), "") if isinstance(entry, dict) else entry) for entry in entries
+        ]
+        yield from (
+            f"dvc.yaml: {name}: {one} is twice among its {key}: remove one"
+            for one in sorted({one for one in names if names.count(one) > 1})
+        )
+
+
+def _hidden(name: str, entry: dict[str, Any], body: dict[str, Any]) -> Iterator[str]:
+    """Yields settings with which DVC would no longer re-run, restore or share a result."""
+    for key in HIDING:
+        if entry.get(key) or body.get(key):
+            yield f"dvc.yaml: {name}: {key} hides changes from DVC: remove it"
+    outs = body.get("outs", [])
+    for out in [*outs, *body.get("plots", [])]:
+        for path, settings in out.items() if isinstance(out, dict) else ():
+            settings = settings if isinstance(settings, dict) else {}
+            if settings.get("persist"):
+                yield f"dvc.yaml: {name}: {path}: persist loses the run-cache: remove it"
+            if settings.get("push") is False:
+                yield f"dvc.yaml: {name}: {path}: push: false keeps it from others: remove it"
+            if settings.get("cache") is False and out in outs and path not in IN_GIT:
+                yield (
+                    f"dvc.yaml: {name}: {path} is no longer cached, so that no result can be "
+                    "restored or shared: remove cache: false"
+                )
+
+
+def _undeclared(root: Path, name: str, body: dict[str, Any]) -> Iterator[str]:
+    """Yields differences between what the modules that a stage runs need and what it declares."""
+    # However Python is called; what another command reads is not known.
+    modules = sorted(
+        module
+        for module in set(re.findall(r"\bstages[./](\w+)", str(body.get("cmd"))))
+        if (root / f"stages/{module}.py").exists()
+    )
+    if not modules:
+        return
+    expected = {"deps": set[str](), "params": set[str]()}
+    for module in modules:
+        each = "${item}" if module in kinds.PREPARING else "${key}"
+        expected["deps"] |= _code_of(module)
+        expected["params"] |= parameters_read(root, module, each)
+    declared = {
+        "deps": {path for path in map(str, body.get("deps", [])) if _is_code(path)},
+        "params": {str(key) for entry in body.get("params", []) for key in _parameters_of(entry)},
     }
+    for key, verb in (("deps", "needed"), ("params", "read")):
+        yield from (
+            f"dvc.yaml: {name}: {one} is {verb} and not among its {key}: add it"
+            for one in sorted(expected[key] - declared[key])
+        )
+        yield from (
+            f"dvc.yaml: {name}: {one} is among its {key} and not {verb}: remove it"
+            for one in sorted(declared[key] - expected[key])
+        )
+
+
+def _code_of(module: str) -> set[str]:
+    """Returns the dependencies that stand for the code of a stage."""
+    if module == "code":
+        return {"stages", str(code.PINS)}
+    if module in code.ONCE:
+        return {f"data/code/{module}.txt"}
+    return {f"data/code/{module}/{'${item}' if module in kinds.PREPARING else '${item.kind}'}.txt"}
+
+
+def _is_code(path: str) -> bool:
+    return path.split("/")[0] in ("stages", str(code.PINS)) or path.startswith("data/code")
+
+
+def _parameters_of(entry: Any) -> list[Any]:
+    """Returns the parameters that an entry of `params` names in params.yaml: its own name, or those
+    of a mapping of files."""
+    return (entry.get("params.yaml") or []) if isinstance(entry, dict) else [entry]
 
 
 def parameters_read(root: Path, stage: str, each: str) -> set[str]:
@@ -67,28 +144,17 @@ def parameters_read(root: Path, stage: str, each: str) -> set[str]:
                 read.add(f"tasks.{each}.kind")
             case "section":
                 read.add(f"tasks.{each}.{_section(call, path)}")
+            case "source":
+                read.add(f"sources.{each}")
+            case "all_tasks" if stage in code.ONCE:
+                read.add("tasks")
             case "read_all":
                 # What is taken out of the whole file stands behind the call, or the whole of it is
                 # checked.
-                whole = {"seed", "sources", "tasks", *PREPARED_BY.values()}
-                read |= {"fetch": {f"sources.{each}"}, "summarize": {"tasks"}}.get(stage, whole)
+                whole = {"seed", "sources", "tasks", *kinds.PREPARING}
+                some = {"fetch": {f"sources.{each}"}, "code": {"tasks"}, "summarize": {"tasks"}}
+                read |= some.get(stage, whole)
     return read
-
-
-def parsed(path: Path) -> ast.Module:
-    """Returns the syntax tree of a file of code. Raises `InputError` if it is no Python."""
-    try:
-        return _tree(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise InputError(
-            f"{path}{line}: expected valid Python, received: {getattr(error, 'msg', error)}"
-        ) from None
-
-
-@cache
-def _tree(content: bytes) -> ast.Module:
-    return ast.parse(content)
 
 
 def _calls_of_parameters(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
@@ -118,69 +184,12 @@ def _calls_of_parameters(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 
 def _section(call: ast.Call, path: Path) -> str:
     """Returns the name of the section that a call of `parameters.section` reads."""
-    given = next(
+    name = next(
         (word.value for word in call.keywords if word.arg == "stage"),
         call.args[1] if len(call.args) > 1 else None,
     )
-    if isinstance(given, ast.Constant) and isinstance(given.value, str):
-        return given.value
-    received = repr(ast.unparse(given)) if given else "none"
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        return name.value
+    received = repr(ast.unparse(name)) if name else "none"
     expected = "expected the section's name as a literal, so that dvc.yaml can be compared with it"
     raise InputError(f"{path}, line {call.lineno}: {expected}; received {received}")
-
-
-def _imports(root: Path, tree: ast.AST, package: str, kind: str | None) -> list[str]:
-    out = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            out += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            with suppress(
-                ImportError
-            ):  # of a place above the topmost package, where there are no stages
-                module = resolve_name("." * node.level + (node.module or ""), package)
-                out += [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Call):
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if called == "part" and len(node.args) == 2:
-                part = node.args[1]
-                out += (
-                    [f"stages.kinds.{kind}.{part.value!s}"]
-                    if isinstance(part, ast.Constant)
-                    else _all_parts(root)
-                )
-            elif called in ("import_module", "__import__") and node.args:
-                if isinstance(node.args[0], ast.Constant):
-                    out.append(str(node.args[0].value))
-                elif kind is None:
-                    out += [
-                        f"stages.{stage}" for stage in PREPARED_BY.values()
-                    ]  # check imports the preparing stages by name
-    return [name for name in out if name.split(".")[0] == "stages"]
-
-
-def _all_parts(root: Path) -> list[str]:
-    return [
-        f"stages.kinds.{path.parent.name}.{path.stem}"
-        for path in sorted(root.glob("stages/kinds/*/*.py"))
-    ]
-
-
-def _packages(module: str) -> list[str]:
-    names = module.split(".")
-    return [".".join(names[: end + 1]) for end in range(len(names))]
-
-
-def _path(root: Path, module: str) -> Path | None:
-    base = root / module.replace(".", "/")
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-def _is_only_docstring(path: Path) -> bool:
-    return all(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        for node in parsed(path).body
-    )

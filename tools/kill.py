@@ -86,7 +86,7 @@ def _set_checkpoints(path: Path, seconds: float) -> None:
 def _run(project: Path, targets: list[str], wait: float | None) -> tuple[str, bool]:
     """Runs the pipeline as `make run` does. Returns what it said, and whether it ended before it
     was killed, after `wait` seconds."""
-    line = f"{sys.executable} -m tools.mend && {sys.executable} -m dvc repro {' '.join(targets)}"
+    line = f"{sys.executable} -m tools.repair && {sys.executable} -m dvc repro {' '.join(targets)}"
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

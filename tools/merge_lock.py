@@ -9,6 +9,9 @@ each by other inputs, as `summarize` over two tasks, is the result of neither: i
 `dvc repro` runs that stage. Where both changed one parameter or one file differently, and it is no
 output of another stage, the file is left with the usual marks of a conflict. So it is where one of
 the three cannot be read: then the files are merged as text.
+
+The stage `code`, which reads the project's code, is never in conflict: Git merges code, and what
+the stage writes follows from it.
 """
 
 import logging
@@ -26,6 +29,8 @@ from tools import locks, one_line
 
 log = logging.getLogger("reprise")
 MISSING = object()
+# What these stages read is in Git, which merges it by itself.
+OF_GIT = ("code",)
 
 
 class ConflictError(Exception):
@@ -40,7 +45,8 @@ def main(arguments: list[str]) -> None:
     paths = {"base": given.base, "ours": given.ours, "theirs": given.theirs}
     try:
         left_out, conflicts = _merge(paths)
-    except Exception as error:  # Git takes a file without marks for merged, so there is no failure that may pass by
+    except Exception as error:
+        # Git takes a file without marks for merged, so that no failure may pass by.
         log.error(
             "dvc.lock is merged as text, as its stages cannot be: %s. Settle the conflict and run "
             "dvc repro",
@@ -130,8 +136,9 @@ def merged(
             chosen = _chosen(*sides)
         except ConflictError:
             try:
-                for part in ("cmd", "deps", "params"):
-                    _inputs(*(_part(side, part, made) for side in sides))
+                if name not in OF_GIT:
+                    for key in ("cmd", "deps", "params"):
+                        _expect_mergeable(*(_inputs(side, key, made) for side in sides))
                 left_out.append(name)
             except ConflictError:
                 conflicts.append(name)
@@ -150,33 +157,38 @@ def _chosen(base: Any, ours: Any, theirs: Any) -> Any:
     raise ConflictError
 
 
-def _inputs(base: Any, ours: Any, theirs: Any) -> None:
+def _expect_mergeable(base: Any, ours: Any, theirs: Any) -> None:
     """Raises `ConflictError` if both changed one input: the same file, or the same parameter."""
     try:
         _chosen(base, ours, theirs)
     except ConflictError:
         if all(isinstance(side, list) for side in (base, ours, theirs)) and all(
-            [of for of in side if of in base] == base for side in (ours, theirs)
+            [name for name in side if name in base] == base for side in (ours, theirs)
         ):
             return  # both added to a list of names, as two people do who each add a task
         if not (isinstance(ours, dict) and isinstance(theirs, dict)):
             raise
         before = base if isinstance(base, dict) else {}
         for key in {**ours, **theirs}:
-            _inputs(*(side.get(key, MISSING) for side in (before, ours, theirs)))
+            _expect_mergeable(*(side.get(key, MISSING) for side in (before, ours, theirs)))
 
 
-def _part(stage: Any, part: str, made: set[str]) -> Any:
-    """A part of a stage's entry; its files as a mapping of paths, without those that other stages
-    make: these settle their own."""
-    found = stage.get(part, MISSING) if isinstance(stage, dict) else MISSING
-    if not isinstance(found, list):
-        return found
+def _inputs(stage: Any, key: str, made: set[str]) -> Any:
+    """Returns the command, files or parameters of a stage's entry; files as a mapping of paths,
+    without those that other stages make: these settle their own."""
+    inputs = stage.get(key, MISSING) if isinstance(stage, dict) else MISSING
+    if not isinstance(inputs, list):
+        return inputs
     return {
         entry["path"]: entry.get("md5")
-        for entry in found
-        if not any(f"{path}/".startswith(f"{entry['path']}/") for path in made)
+        for entry in inputs
+        if not any(_overlap(path, entry["path"]) for path in made)
     }
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Whether one of two paths is the other or inside of it."""
+    return f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/")
 
 
 if __name__ == "__main__":

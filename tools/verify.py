@@ -140,7 +140,8 @@ def _of_arrays(first: np.ndarray, second: np.ndarray) -> str:
     )
     if not numbers:
         return f"{unequal} of {first.size} values"
-    return f"{unequal} of {first.size} values, by {np.nanmax(np.abs(first.astype(float) - second.astype(float))):.3g} at most"
+    largest = np.nanmax(np.abs(first.astype(float) - second.astype(float)))
+    return f"{unequal} of {first.size} values, by {largest:.3g} at most"
 
 
 def _of_models(first: Path, second: Path) -> Iterator[str]:

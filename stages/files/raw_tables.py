@@ -15,7 +15,7 @@ from stages.formats import FileFormat, Wanted
 SUFFIXES = (*delimited.SEPARATORS, ".parquet", ".xlsx", *raw_json.SUFFIXES)
 
 
-def read_parts(
+def read_files(
     source: Path, names: Sequence[str] | None, wanted: Wanted, file_format: FileFormat
 ) -> list[pd.DataFrame]:
     """Reads a raw file, or, where `names` lists files of the folder `source`, these in order."""

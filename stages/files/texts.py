@@ -15,7 +15,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".xlsx")
 _CACHED = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
-def read_parts(
+def read_files(
     source: Path, names: Sequence[str] | None, wanted: Wanted, file_format: FileFormat
 ) -> list[pd.DataFrame]:
     """Reads a raw text file, or files of a folder, without hidden files and DVC's `.dvc` files.

@@ -5,7 +5,6 @@ made, which makes the recurrent loops faster.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from stages.networks import losses
@@ -54,16 +53,22 @@ def training_steps(
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum, state
 
-    @cache
-    def compiled(shapes: tuple[tuple[int, ...], ...]) -> Any:
-        # The number of batches differs from call to call; the shape of each does not.
-        return tf.function(steps, reduce_retracing=True)
+    compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def call(
         chunk: dict[str, Any], state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         shapes = tuple(tuple(array.shape[1:]) for array in tf.nest.flatten(chunk))
-        return compiled(shapes)(chunk, state)
+        if shapes not in compiled:
+            # The number of batches differs from call to call.
+            signature = [
+                tf.nest.map_structure(
+                    lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), chunk
+                ),
+                [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in state],
+            ]
+            compiled[shapes] = tf.function(steps, input_signature=signature)
+        return compiled[shapes](chunk, state)
 
     return call
 

@@ -165,7 +165,7 @@ def _check_groups(text: pa.ChunkedArray, name: str, thousands: str, pattern: str
         shown = marked[pc.index(grouped, False).as_py()].as_py()
         raise InputError(
             f"column {name!r}: expected {thousands!r} between groups of three digits, received "
-            f"{shown!r}: set ingest.thousands rightly"
+            f"{shown!r}: correct ingest.thousands"
         )
 
 

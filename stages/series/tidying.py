@@ -287,7 +287,7 @@ def _on_whole_grid(
         raise InputError(
             f"expected times {frequency!r} apart ({origin}), received {len(times)} rows for {rows} "
             f"such steps from {times.min()} to {times.max()}, more gaps than rows: check that "
-            "ingest.time_format reads these times rightly, and set ingest.frequency"
+            "ingest.time_format reads these times correctly, and set ingest.frequency"
         )
     # From the number of a step, counted over all series, to its row.
     shifts = new_starts[:-1] - first

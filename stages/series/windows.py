@@ -81,7 +81,7 @@ class Windows:
         series = np.searchsorted(self._ends, indices, side="right")
         return self._offsets[series] + self.stride * indices, series
 
-    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
         """Returns the windows `indices` as a batch.
 
         Returns:

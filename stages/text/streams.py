@@ -54,7 +54,7 @@ class Stream:
         places = stream[:, None] * self._length + within
         return places, (within < self._length) & (places < len(self.ids))
 
-    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
         """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1
         for those that count.
 
@@ -99,7 +99,7 @@ class Prefixes:
     def __len__(self) -> int:
         return len(self._targets)
 
-    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
         """Returns `inputs`: `tokens` (examples, steps) int32; `targets` and `mask` (examples,)."""
         places = self._targets[indices]
         start = self.starts[np.searchsorted(self.starts, places, side="right") - 1]

@@ -200,7 +200,7 @@ def trickling(connection: socket.socket) -> None:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WRONG: dict[str, tuple[bytes | Callable[[socket.socket], None], str]] = {
-    "a length that is no number": (
+    "a length that is not a number": (
         OK + b"Content-Length: abc\r\n\r\nhello",
         "the length 'abc' at attempt 5",
     ),

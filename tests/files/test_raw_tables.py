@@ -1,4 +1,4 @@
-"""Raw tables as people have them."""
+"""Raw tables, as people have them."""
 
 import csv
 import gzip
@@ -19,10 +19,10 @@ from stages.formats import NumberFormat, Wanted
 
 
 def read(
-    path: Path, columns: list[str], numbers: tuple[str, ...] = (), **form: Any
+    path: Path, columns: list[str], numbers: tuple[str, ...] = (), **options: Any
 ) -> pd.DataFrame:
     wanted = Wanted(columns, numbers=lambda name: name in numbers)
-    return raw_tables.read_raw(path, wanted, NumberFormat(file="data/raw/x.csv", **form))
+    return raw_tables.read_raw(path, wanted, NumberFormat(file="data/raw/x.csv", **options))
 
 
 def written(folder: Path, content: str | bytes, name: str = "x.csv") -> Path:
@@ -40,12 +40,10 @@ def test_quoted_line_breaks_tear_no_row(tmp_path: Path) -> None:
 
 def test_line_breaks_in_a_column_that_is_not_read_tear_no_row(tmp_path: Path) -> None:
     out = io.StringIO(newline="")
-    csv.writer(out).writerows(
-        [["note", "y"], *([f"a\nb, {number}", number] for number in range(200_000))]
-    )
-    assert read(written(tmp_path, out.getvalue()), ["y"], ("y",))["y"].tolist() == list(
-        range(200_000)
-    )
+    rows = [[f"a\nb, {number}", number] for number in range(200_000)]
+    csv.writer(out).writerows([["note", "y"], *rows])
+    table = read(written(tmp_path, out.getvalue()), ["y"], ("y",))
+    assert table["y"].tolist() == list(range(200_000))
 
 
 def test_a_cell_of_three_megabytes_is_read(tmp_path: Path) -> None:
@@ -63,40 +61,25 @@ CELL = st.text(st.sampled_from('ab1,;"\n\r\t \u2028\x85\x0cé'), max_size=6)
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-def test_cells_are_those_of_the_csv_module(
+def test_cells_equal_those_of_the_csv_module(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], end: str, quote: bool
 ) -> None:
     assume(quote or not any("\r" in cell for row in rows for cell in row))
     out = io.StringIO(newline="")
-    csv.writer(
-        out, lineterminator=end, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL
-    ).writerows([("one", "two"), *rows])
+    quoting = csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL
+    writer = csv.writer(out, lineterminator=end, quoting=quoting)
+    writer.writerows([("one", "two"), *rows])
     path = written(tmp_path_factory.mktemp("csv"), out.getvalue())
-    expected = [
-        tuple(row)
-        for row in list(csv.reader(io.StringIO(out.getvalue(), newline="")))[1:]
-        if any(row)
-    ]
-    found = read(path, ["one", "two"])
-    assert list(zip(found["one"], found["two"], strict=True)) == expected
+    _, *parsed = csv.reader(io.StringIO(out.getvalue(), newline=""))
+    expected = [tuple(row) for row in parsed if any(row)]
+    table = read(path, ["one", "two"])
+    assert list(zip(table["one"], table["two"], strict=True)) == expected
 
 
 def test_text_is_what_is_written(tmp_path: Path) -> None:
     cells = [
-        "001",
-        "1",
-        "01",
-        "12345678901234567890",
-        "1E5",
-        "true",
-        "NA",
-        "null",
-        "nan",
-        " x ",
-        "",
-        "01012003",
-        "2019-01-02",
-        "1.0",
+        *("001", "1", "01", "12345678901234567890", "1E5", "1.0", "01012003", "2019-01-02"),
+        *("true", "NA", "null", "nan", " x ", ""),
     ]
     path = written(tmp_path, "name,y\n" + "".join(f"{cell},1\n" for cell in cells))
     assert read(path, ["name", "y"], ("y",))["name"].tolist() == cells
@@ -139,20 +122,19 @@ FORMS: dict[str, tuple[bytes, str, dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_file_in_another_form_is_the_same_table(name: str, tmp_path: Path) -> None:
-    content, file, form, reading = FORMS[name]
-    found = read(written(tmp_path, content, file), ["day", "y"], ("y",), **form)
-    assert found["day"].tolist() == ["2020-01-01"]
-    assert [str(value).replace(",", ".") for value in found["y"]] == ["1.5"]
-    assert reading.items() <= found.attrs.get("reading", {}).items()
+    content, file, options, reading = FORMS[name]
+    table = read(written(tmp_path, content, file), ["day", "y"], ("y",), **options)
+    assert table["day"].tolist() == ["2020-01-01"]
+    assert [str(value).replace(",", ".") for value in table["y"]] == ["1.5"]
+    assert reading.items() <= table.attrs.get("reading", {}).items()
 
 
-def test_columns_without_a_header_are_called_by_number(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "2020-01-01;1\n2020-01-02;2\n"), ["1", "2"], header=False)[
-        "2"
-    ].tolist() == ["1", "2"]
+def test_columns_without_a_header_have_numbers_as_names(tmp_path: Path) -> None:
+    path = written(tmp_path, "2020-01-01;1\n2020-01-02;2\n")
+    assert read(path, ["1", "2"], header=False)["2"].tolist() == ["1", "2"]
 
 
-def test_fields_without_a_header_that_have_two_possible_separators_ask_for_it(
+def test_two_possible_separators_without_a_header_are_an_error(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path, "10;3,5\n11;4,5\n")
@@ -168,9 +150,9 @@ def test_an_empty_line_of_a_single_column_is_an_empty_cell(tmp_path: Path) -> No
 
 
 def test_rows_without_any_cell_below_a_table_are_left_out_and_counted(tmp_path: Path) -> None:
-    found = read(written(tmp_path, "day,y\n2020-01-01,1\n,2\n,\n,\n"), ["day", "y"], ("y",))
-    assert found["day"].tolist() == ["2020-01-01", ""]
-    assert found.attrs["reading"]["empty_rows"] == 2
+    table = read(written(tmp_path, "day,y\n2020-01-01,1\n,2\n,\n,\n"), ["day", "y"], ("y",))
+    assert table["day"].tolist() == ["2020-01-01", ""]
+    assert table.attrs["reading"]["empty_rows"] == 2
     assert len(read(written(tmp_path, "x,y\n1,1\n,\n3,3\n"), ["x", "y"], ("x", "y"))) == 3
 
 
@@ -188,9 +170,9 @@ def test_excel_sheets_are_read(tmp_path: Path) -> None:
     ):
         sheet.append(row)
     book.save(tmp_path / "x.xlsx")
-    found = read(tmp_path / "x.xlsx", ["day", "shop", "y"])
-    assert found.attrs["reading"]["sheet"] == "Data"
-    assert found["shop"].tolist() == ["001", 2]
+    table = read(tmp_path / "x.xlsx", ["day", "shop", "y"])
+    assert table.attrs["reading"]["sheet"] == "Data"
+    assert table["shop"].tolist() == ["001", 2]
     with pytest.raises(InputError, match=r"expected the sheet 'Other', found 'Sheet', 'Data'"):
         read(tmp_path / "x.xlsx", ["y"], sheet="Other")
     with pytest.raises(InputError, match="found 0 such"):
@@ -206,10 +188,8 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         table.index.name = index
     table.to_parquet(tmp_path / "x.parquet")
     time = "index" if index is None else "day"
-    assert (
-        read(tmp_path / "x.parquet", [time, "y"])[time].tolist()
-        == pd.date_range("2020-01-01", periods=2).tolist()
-    )
+    times = read(tmp_path / "x.parquet", [time, "y"])[time]
+    assert times.tolist() == pd.date_range("2020-01-01", periods=2).tolist()
 
 
 @pytest.mark.parametrize(
@@ -244,7 +224,7 @@ def test_the_index_of_a_parquet_table_is_columns(index: Any, tmp_path: Path) -> 
         (b"x", "x.doc", "expected a name that ends in"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_one_error(
+def test_a_file_without_the_wanted_table_is_one_error(
     content: bytes, name: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
@@ -261,7 +241,7 @@ def test_hostile_metadata_of_pandas_is_not_read(tmp_path: Path) -> None:
     assert read(tmp_path / "x.parquet", ["day", "y"])["y"].tolist() == [1.0]
 
 
-def test_a_text_that_is_repeated_beyond_memory_is_refused(
+def test_a_repeated_text_that_exceeds_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pd.DataFrame({"day": ["x" * 100_000] * 2000}).to_parquet(tmp_path / "x.parquet")

@@ -1,5 +1,4 @@
-"""Raw texts of every form: where lines end, what is refused, and that nothing is read from outside
-of the folder."""
+"""Raw texts: where lines end, what is refused, and that no file outside the folder is read."""
 
 import gzip
 import io
@@ -17,6 +16,7 @@ from stages.errors import InputError
 from stages.files import parameters, raw, texts
 from stages.formats import FileFormat, Wanted
 from stages.kinds.language_modelling import ingest
+from stages.text.data import IngestedTexts
 
 # What `str.splitlines` takes for the end of a line, and no editor does.
 INNER = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
@@ -25,20 +25,19 @@ THIRDS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def lines_of(path: Path) -> list[str]:
-    [table] = texts.read_parts(path, None, Wanted([]), FORM)
+    [table] = texts.read_files(path, None, Wanted([]), FORM)
     return table["text"].tolist()
 
 
-def ingested(source: Path, **section: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-    form = ingest.Parameters.model_validate({"file": "data/raw/x", "split": THIRDS} | section)
-    return ingest.ingest(
-        texts.read_parts(source, form.parts, ingest.columns_to_read(form), form), form
-    )
+def ingested(source: Path, **section: Any) -> tuple[pd.DataFrame, IngestedTexts]:
+    section = {"file": "data/raw/x", "split": THIRDS} | section
+    parameters = ingest.Parameters.model_validate(section)
+    return ingest.ingest(ingest.read(source, parameters), parameters)
 
 
-def error_of(path: Path, columns: list[str] | None = None, parts: list[str] | None = None) -> str:
+def error_of(path: Path, columns: list[str] | None = None, names: list[str] | None = None) -> str:
     with pytest.raises(InputError) as error:
-        texts.read_parts(path, parts, Wanted(columns or []), FORM)
+        texts.read_files(path, names, Wanted(columns or []), FORM)
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
 
@@ -58,7 +57,7 @@ def test_line_separators_in_json_strings_are_text(tmp_path: Path) -> None:
     path.write_text(
         "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in expected)
     )
-    [table] = texts.read_parts(path, None, Wanted(["text"]), FORM)
+    [table] = texts.read_files(path, None, Wanted(["text"]), FORM)
     assert table["text"].tolist() == expected
 
 
@@ -105,7 +104,7 @@ def tar_of(content: bytes) -> bytes:
         ("x.txt.gz", gzip.compress(b"one\n" * 99)[:12] + b"\xff" * 20, "expected a gzipped file"),
     ],
 )
-def test_what_is_no_text_is_refused(
+def test_a_file_that_is_not_text_is_refused(
     name: str, content: bytes, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -172,12 +171,10 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ("x.json", '[{"text": "a"},', "expected a JSON array, received one that cannot be read"),
     ],
 )
-def test_json_that_is_wrong_is_one_error(
-    name: str, content: str, message: str, tmp_path: Path
-) -> None:
+def test_invalid_json_is_one_error(name: str, content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        texts.read_parts(tmp_path / name, None, Wanted(["text"]), FORM)
+        texts.read_files(tmp_path / name, None, Wanted(["text"]), FORM)
 
 
 def test_json_is_read_as_an_array_or_as_lines(tmp_path: Path) -> None:
@@ -187,14 +184,14 @@ def test_json_is_read_as_an_array_or_as_lines(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     (tmp_path / "x.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode()))
     for name in ("array.json", "lines.json", "x.jsonl", "x.json.gz"):
-        [table] = texts.read_parts(tmp_path / name, None, Wanted(["text", "group"]), FORM)
+        [table] = texts.read_files(tmp_path / name, None, Wanted(["text", "group"]), FORM)
         assert table.to_dict("records") == rows, name
 
 
 @pytest.mark.parametrize(
     "values", [["null"], ["NA"], ["nan"], ["null", "NA", "nan", "None", "1", "001", "true", "1E5"]]
 )
-def test_texts_and_groups_that_spell_nothing_are_names_like_any_other(
+def test_texts_and_groups_that_spell_null_are_ordinary_names(
     values: list[str], tmp_path: Path
 ) -> None:
     rows = [
@@ -205,7 +202,7 @@ def test_texts_and_groups_that_spell_nothing_are_names_like_any_other(
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     table, about = ingested(path, text="text")
     assert table["text"].tolist() == [row["text"] for row in rows]
-    assert about["dropped"] == 0
+    assert about.dropped == 0
     if len(values) > 1:
         table, _ = ingested(
             path, text="text", group="group", split={"train": 10, "validation": 10, "test": "rest"}
@@ -257,7 +254,7 @@ def test_a_column_may_be_called_file(tmp_path: Path) -> None:
         ingested(path, text="file", group="file")
 
 
-def test_hidden_files_and_those_of_dvc_are_no_texts(tmp_path: Path) -> None:
+def test_hidden_files_and_those_of_dvc_are_left_out(tmp_path: Path) -> None:
     for name in (
         "a.txt",
         "sub/b.txt",
@@ -268,9 +265,9 @@ def test_hidden_files_and_those_of_dvc_are_no_texts(tmp_path: Path) -> None:
     ):
         (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "x" / name).write_text(f"{name}\n")
-    parts = texts.read_parts(tmp_path / "x", None, Wanted([]), FORM)
-    assert [part["text"].tolist() for part in parts] == [["a.txt"], ["sub/b.txt"]]
-    assert [part.attrs["file"] for part in parts] == ["a.txt", "sub/b.txt"]
+    tables = texts.read_files(tmp_path / "x", None, Wanted([]), FORM)
+    assert [table["text"].tolist() for table in tables] == [["a.txt"], ["sub/b.txt"]]
+    assert [table.attrs["file"] for table in tables] == ["a.txt", "sub/b.txt"]
 
 
 def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_read(
@@ -285,16 +282,16 @@ def test_links_out_of_the_folder_are_refused_and_those_to_the_cache_of_dvc_are_r
     (folder / "cached.txt").symlink_to(cached)
     assert lines_of(folder) == ["cached"]
     (folder / "out.txt").symlink_to(tmp_path / "secret.txt")
-    for parts in (None, ["out.txt"]):
-        assert "received a link out of it" in error_of(folder, parts=parts)
+    for names in (None, ["out.txt"]):
+        assert "received a link out of it" in error_of(folder, names=names)
     (folder / "out.txt").unlink()
     (folder / "loop.txt").symlink_to("loop.txt")
-    for parts in (None, ["loop.txt"]):
-        assert "received a link that leads to no file" in error_of(folder, parts=parts)
+    for names in (None, ["loop.txt"]):
+        assert "received a link that leads to no file" in error_of(folder, names=names)
     (folder / "loop.txt").unlink()
     (folder / "sub").symlink_to(tmp_path)
     assert "received a link" in error_of(folder)
-    assert "received a link out of it" in error_of(folder, parts=["sub/secret.txt"])
+    assert "received a link out of it" in error_of(folder, names=["sub/secret.txt"])
 
 
 @pytest.mark.parametrize(
@@ -306,7 +303,7 @@ def test_a_split_by_files_stays_in_its_folder(name: str) -> None:
         parameters.validated({"file": "data/raw/x", "split": split}, ingest.Parameters, "ingest")
 
 
-def test_a_split_by_files_takes_each_as_it_is_named(tmp_path: Path) -> None:
+def test_a_split_by_files_reads_the_named_files(tmp_path: Path) -> None:
     for name in ("a.txt", "sub/b.txt", "c.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{name}\n")
@@ -314,7 +311,7 @@ def test_a_split_by_files_takes_each_as_it_is_named(tmp_path: Path) -> None:
         tmp_path, split={"train": "c.txt", "validation": "sub/b.txt", "test": "a.txt"}
     )
     assert table["text"].tolist() == ["c.txt", "sub/b.txt", "a.txt"]
-    assert "expected a folder" in error_of(tmp_path / "a.txt", parts=["a.txt", "b.txt", "c.txt"])
+    assert "expected a folder" in error_of(tmp_path / "a.txt", names=["a.txt", "b.txt", "c.txt"])
 
 
 @pytest.mark.parametrize(
@@ -342,7 +339,7 @@ def test_a_split_that_asks_for_more_texts_than_there_are_is_an_error(tmp_path: P
         ingested(tmp_path / "x.txt", split={"train": 5, "validation": 2, "test": 100})
 
 
-def test_how_a_table_of_texts_was_read_is_told(
+def test_about_json_has_how_a_table_of_texts_was_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,18 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "deep/x.json"
     write_json(path, {"old": 1})
 
-    def half() -> None:
-        with whole(path) as part:
-            part.write_text("half of")
+    def fail() -> None:
+        with whole(path) as temporary:
+            temporary.write_text("half of")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        half()
+        fail()
     assert json.loads(path.read_text()) == {"old": 1}
-    assert [found.name for found in path.parent.iterdir()] == ["x.json"]
+    assert [file.name for file in path.parent.iterdir()] == ["x.json"]
 
 
-def test_json_holds_plain_numbers_and_null_for_what_is_none(tmp_path: Path) -> None:
+def test_json_holds_plain_numbers_and_null_for_nan(tmp_path: Path) -> None:
     content = {
         "a": np.float32(0.5),
         "b": np.array([1, 2]),
@@ -51,19 +52,15 @@ def test_json_holds_plain_numbers_and_null_for_what_is_none(tmp_path: Path) -> N
     }
 
 
-def test_a_model_is_the_same_bytes_with_nothing_of_the_run_in_it(tmp_path: Path) -> None:
+def test_the_file_of_a_model_depends_on_nothing_but_the_model(tmp_path: Path) -> None:
     written = []
     for name in ("a", "b"):
         keras.backend.clear_session()
         keras.utils.set_random_seed(1)
         shared = keras.layers.Dense(2, name="shared")
         inputs = keras.Input((3, 2))
-        network = keras.Model(
-            inputs,
-            shared(
-                keras.layers.Bidirectional(keras.layers.LSTM(2), name="both")(shared(inputs))[:, :2]
-            ),
-        )
+        both = keras.layers.Bidirectional(keras.layers.LSTM(2), name="both")
+        network = keras.Model(inputs, shared(both(shared(inputs))[:, :2]))
         models.write(tmp_path / name / "model.keras", network)
         written.append((tmp_path / name / "model.keras").read_bytes())
     assert written[0] == written[1]
@@ -81,16 +78,16 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize("write", [write_text, write_output])
 def test_a_file_keeps_its_mode_and_a_new_one_follows_the_umask(
-    write: object, tmp_path: Path
+    write: Callable[[Path, str], None], tmp_path: Path
 ) -> None:
     before = os.umask(0o027)
     try:
-        write(tmp_path / "new", "x")  # type: ignore[operator]
+        write(tmp_path / "new", "x")
     finally:
         os.umask(before)
     (tmp_path / "private").write_text("old")
     (tmp_path / "private").chmod(0o600)
-    write(tmp_path / "private", "x")  # type: ignore[operator]
+    write(tmp_path / "private", "x")
     assert (mode(tmp_path / "new"), mode(tmp_path / "private")) == (0o640, 0o600)
 
 
@@ -141,7 +138,7 @@ def test_an_output_that_a_user_names_goes_into_pipes_and_devices(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", ["w", "a"])
-def test_an_output_on_the_standard_output_loses_nothing_of_what_is_there(
+def test_an_output_to_the_standard_output_keeps_what_was_written_before(
     mode: str, tmp_path: Path
 ) -> None:
     code = (
@@ -170,7 +167,7 @@ def test_no_folder_is_made_for_an_output_that_a_user_names(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "", "\x00", "[" * 100_000])
-def test_json_that_is_damaged_is_one_clear_error(content: str, tmp_path: Path) -> None:
+def test_damaged_json_is_one_clear_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InputError, match=r"x\.json: expected .*`dvc repro` makes it again"):
         read_json(tmp_path / "x.json")

@@ -17,7 +17,7 @@ def test_each_sum_is_of_the_two_numbers_before_it() -> None:
     assert y[:2] == [-3, -1]
 
 
-def test_the_seasonal_series_is_its_trend_and_seasons_but_for_the_noise() -> None:
+def test_the_seasonal_series_is_trend_and_seasons_and_noise() -> None:
     made = GENERATORS["seasonal"](5000, 11)
     line = [
         20 + 0.002 * t + 3 * math.sin(math.tau * t / 24) + math.cos(math.tau * t / 168)

@@ -62,7 +62,7 @@ FREQUENCIES = [
         ([0, 2, 4, 8, 10], "2"),
     ],
 )
-def test_the_frequency_is_found_with_gaps_too(times: Any, expected: str) -> None:
+def test_the_frequency_is_found_despite_gaps(times: Any, expected: str) -> None:
     assert grid.find(pd.Series(times)) == expected
 
 
@@ -87,11 +87,11 @@ def test_two_times_have_no_frequency() -> None:
         ("2020-03-01", "6MS", ["2020-09-01", "2021-03-01"]),
     ],
 )
-def test_the_future_goes_on_in_steps_of_the_frequency(
+def test_the_future_continues_in_steps_of_the_frequency(
     last: str, frequency: str, expected: list[str]
 ) -> None:
-    found = grid.parse(frequency).following(pd.Timestamp(last), 2)
-    assert [str(time)[:10] for time in found] == expected
+    result = grid.parse(frequency).following(pd.Timestamp(last), 2)
+    assert [str(time)[:10] for time in result] == expected
 
 
 def test_the_future_of_whole_numbers() -> None:
@@ -100,9 +100,7 @@ def test_the_future_of_whole_numbers() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FREQUENCIES), st.integers(0, 20_000), st.integers(2, 60))
-def test_a_grid_is_counted_and_made_as_pandas_makes_it(
-    frequency: str, day: int, periods: int
-) -> None:
+def test_a_grid_equals_the_one_of_pandas(frequency: str, day: int, periods: int) -> None:
     times = pd.date_range(
         pd.Timestamp("1970-01-01 06:00") + pd.Timedelta(days=day), periods=periods, freq=frequency
     ).as_unit("ns")
@@ -114,10 +112,18 @@ def test_a_grid_is_counted_and_made_as_pandas_makes_it(
     np.testing.assert_array_equal(step.following(times[0], periods - 1), times[1:].to_numpy())
 
 
-@pytest.mark.parametrize(("frequency", "times"), [("MS", ["2020-01-01", "2020-02-02"]), ("QS", ["2020-02-01", "2020-05-01"]),
-    ("MS-15", ["2020-01-15", "2020-02-14"]), ("YE", ["2020-12-31", "2021-12-30"]), ("W-MON", ["2020-01-07", "2020-01-14"]),
-    ("MS", ["2020-01-01 00:00", "2020-02-01 01:00"])])  # fmt: skip
-def test_a_time_off_the_grid_is_told(frequency: str, times: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("frequency", "times"),
+    [
+        ("MS", ["2020-01-01", "2020-02-02"]),
+        ("QS", ["2020-02-01", "2020-05-01"]),
+        ("MS-15", ["2020-01-15", "2020-02-14"]),
+        ("YE", ["2020-12-31", "2021-12-30"]),
+        ("W-MON", ["2020-01-07", "2020-01-14"]),
+        ("MS", ["2020-01-01 00:00", "2020-02-01 01:00"]),
+    ],
+)
+def test_a_time_off_the_grid_is_marked(frequency: str, times: list[str]) -> None:
     assert grid.parse(frequency).count(pd.to_datetime(times))[1].any()
 
 
@@ -134,6 +140,6 @@ def test_three_hundred_years_of_days_are_a_grid() -> None:
     "frequency",
     ["fortnight", "0D", "0h", "-1D", "0MS-3", "MS-32", "MS-0", "M", "0", "-5", "9" * 30, ""],
 )
-def test_what_is_no_step_is_an_error(frequency: str) -> None:
+def test_an_invalid_step_is_an_error(frequency: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the parameter's own error says what is expected
         grid.parse(frequency)

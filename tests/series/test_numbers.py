@@ -1,4 +1,4 @@
-"""Columns of text to numbers."""
+"""Columns of raw tables to numbers."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.formats import NumberFormat
+from stages.formats import NumberFormat, Reading
 from stages.series.numbers import sentinels, to_numbers
 
 
-def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:
-    form = NumberFormat(file="data/raw/x.csv", **form)
-    return to_numbers(pd.DataFrame({"y": cells}), form, {"separator": separator})[:, 0].tolist()
+def read(cells: list[Any], separator: str = ",", **options: Any) -> list[float]:
+    number_format = NumberFormat(file="data/raw/x.csv", **options)
+    reading = Reading(separator=separator)
+    return to_numbers(pd.DataFrame({"y": cells}), number_format, reading)[:, 0].tolist()
 
 
 @pytest.mark.parametrize(
-    ("cells", "separator", "form", "expected"),
+    ("cells", "separator", "options", "expected"),
     [
         (["1", "-2.5", " 3 ", "1e3", "+4", ".5"], ",", {}, [1, -2.5, 3, 1000, 4, 0.5]),
         (["1,5", "2", "-0,25"], ";", {}, [1.5, 2, -0.25]),
@@ -46,37 +47,39 @@ def read(cells: list[Any], separator: str = ",", **form: Any) -> list[float]:
     ],
 )
 def test_numbers_are_read_as_they_are_written(
-    cells: list[Any], separator: str, form: dict[str, Any], expected: list[float]
+    cells: list[Any], separator: str, options: dict[str, Any], expected: list[float]
 ) -> None:
-    assert read(cells, separator, **form) == expected
+    assert read(cells, separator, **options) == expected
 
 
-def test_what_stands_for_a_missing_value_is_one() -> None:
-    found = read(
+def test_codes_of_missing_values_become_nan() -> None:
+    numbers = read(
         ["1", "", "NA", "nan", "null", "-9999", "-9999.0", "n.a.", "2"], missing=[-9999, "n.a."]
     )
-    np.testing.assert_array_equal(found, [1, *[np.nan] * 7, 2])
+    np.testing.assert_array_equal(numbers, [1, *[np.nan] * 7, 2])
     np.testing.assert_array_equal(read([1.0, None, -9999.0], missing=[-9999]), [1, np.nan, np.nan])
 
 
 @pytest.mark.parametrize(
-    ("cell", "form"),
+    ("cell", "options"),
     [
         ("1,5", {"thousands": ","}),
         ("12.5", {"thousands": ".", "decimal": ","}),
         ("1 5", {"thousands": " "}),
     ],
 )
-def test_what_stands_between_thousands_is_no_decimal_mark(cell: str, form: dict[str, Any]) -> None:
+def test_the_mark_between_thousands_is_not_a_decimal_mark(
+    cell: str, options: dict[str, Any]
+) -> None:
     with pytest.raises(InputError, match="between groups of three digits, received"):
-        read(["7", cell], **form)
+        read(["7", cell], **options)
 
 
-def test_codes_of_missing_values_may_be_given_as_text() -> None:
+def test_codes_of_missing_values_may_be_text() -> None:
     np.testing.assert_array_equal(read([1.0, -1.0, 2.0], missing=["-1"]), [1, np.nan, 2])
 
 
-def test_times_are_no_numbers() -> None:
+def test_times_are_not_numbers() -> None:
     with pytest.raises(InputError, match="expected numbers, received times"):
         to_numbers(
             pd.DataFrame({"y": pd.date_range("2020-01-01", periods=3)}),
@@ -85,9 +88,7 @@ def test_times_are_no_numbers() -> None:
 
 
 @pytest.mark.parametrize(("mark", "separator"), [(",", ";"), (",", ","), (".", ";")])
-def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(
-    mark: str, separator: str
-) -> None:
+def test_ambiguous_numbers_are_an_error_that_names_both_readings(mark: str, separator: str) -> None:
     with pytest.raises(
         InputError, match=r"one possible reading, .* set ingest.decimal to .* ingest.thousands to"
     ):
@@ -103,13 +104,13 @@ def test_numbers_that_can_be_read_in_two_ways_are_an_error_that_names_both(
         ("1.234,5", "'1.234,5'.*thousands"),
     ],
 )
-def test_a_cell_that_is_no_finite_number_is_named(cell: Any, shown: str) -> None:
+def test_a_cell_that_is_not_a_finite_number_is_named(cell: Any, shown: str) -> None:
     with pytest.raises(InputError, match=rf"column 'y': .*received {shown}"):
         read([1, None, cell])
 
 
-def test_the_decimal_comma_that_was_found_is_told() -> None:
-    reading: dict[str, Any] = {"separator": ";"}
+def test_a_detected_decimal_comma_is_reported() -> None:
+    reading = Reading(separator=";")
     to_numbers(pd.DataFrame({"y": ["1,5", "2,25"]}), NumberFormat(file="data/raw/x.csv"), reading)
     assert reading["decimal"] == ","
 
@@ -127,7 +128,7 @@ def test_the_decimal_comma_that_was_found_is_told() -> None:
         ([np.nan, np.nan], {}),
     ],
 )
-def test_values_that_may_stand_for_missing_ones_are_found(
+def test_probable_codes_of_missing_values_are_found(
     values: list[float], expected: dict[str, int]
 ) -> None:
     assert sentinels(np.array(values, float)) == expected

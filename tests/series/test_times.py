@@ -1,4 +1,4 @@
-"""Columns of times as people write them."""
+"""Columns of times, as people write them."""
 
 import datetime
 from typing import Any
@@ -19,6 +19,10 @@ def read(
     in_utc: bool | None = None,
 ) -> times.Times:
     return times.read_times(pd.Series(column, name="t"), time_format, zone, whole, in_utc)
+
+
+def shown(result: times.Times) -> Any:
+    return times.shown(result.values.to_numpy(), result.zone, result.in_utc)
 
 
 def months(form: str) -> list[str]:
@@ -69,44 +73,36 @@ def test_times_are_read_as_they_are_written(
     assert str(read(column, time_format).values.iloc[0]).startswith(expected)
 
 
-def test_a_format_that_is_given_is_followed_where_another_one_would_fit() -> None:
-    found = read(months("%Y-%d-%m %H:%M:%S"), "%Y-%d-%m %H:%M:%S").values
-    assert found.tolist() == pd.date_range("2019-01-01", periods=12, freq="MS").tolist()
+def test_the_format_in_the_parameters_wins_over_another_one_that_fits() -> None:
+    result = read(months("%Y-%d-%m %H:%M:%S"), "%Y-%d-%m %H:%M:%S").values
+    assert result.tolist() == pd.date_range("2019-01-01", periods=12, freq="MS").tolist()
 
 
 @pytest.mark.parametrize("form", ["%d.%m.%Y, %H:%M", "%d %m %Y", "%d. %m. %Y", "%d/%m/%Y, %H:%M"])
-def test_dates_in_other_forms_that_can_be_read_in_two_ways_are_an_error_too(form: str) -> None:
+def test_ambiguous_dates_in_other_forms_are_an_error_too(form: str) -> None:
     with pytest.raises(InputError, match=r"both readings are possible"):
         read(months(form))
 
 
-def test_days_of_a_zone_whose_clocks_change_at_midnight_are_days(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_days_of_a_zone_whose_clocks_change_at_midnight_are_days() -> None:
     days = pd.date_range("2018-10-25", periods=20)  # there is no midnight on 4 November in Brazil
-    found = read(list(days.strftime("%Y-%m-%d")), zone="America/Sao_Paulo")
-    assert found.values.tolist() == days.tolist()
-    assert (
-        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[-1])
-        == "2018-11-13 00:00:00-02:00"
-    )
+    result = read(list(days.strftime("%Y-%m-%d")), zone="America/Sao_Paulo")
+    assert result.values.tolist() == days.tolist()
+    assert str(shown(result)[-1]) == "2018-11-13 00:00:00-02:00"
 
 
 def test_a_fixed_offset_of_a_column_is_its_zone() -> None:
-    found = read(pd.date_range("2020-01-01", periods=3, tz="+09:00"))
-    assert (
-        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
-        == "2020-01-01 00:00:00+09:00"
-    )
+    result = read(pd.date_range("2020-01-01", periods=3, tz="+09:00"))
+    assert str(shown(result)[0]) == "2020-01-01 00:00:00+09:00"
 
 
 def test_mixed_offsets_behind_names_of_months_are_days_of_the_calendar() -> None:
-    found = read(["Sat, 30 Mar 2019 00:00:00 +0100", "Mon, 01 Apr 2019 00:00:00 +0200"])
-    assert [str(time) for time in found.values] == ["2019-03-30 00:00:00", "2019-04-01 00:00:00"]
+    result = read(["Sat, 30 Mar 2019 00:00:00 +0100", "Mon, 01 Apr 2019 00:00:00 +0200"])
+    assert [str(time) for time in result.values] == ["2019-03-30 00:00:00", "2019-04-01 00:00:00"]
 
 
 @pytest.mark.parametrize("form", ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y %H:%M"])
-def test_dates_that_can_be_read_in_two_ways_are_an_error_that_names_both(form: str) -> None:
+def test_ambiguous_dates_are_an_error_that_names_both_readings(form: str) -> None:
     with pytest.raises(
         InputError,
         match=r'both readings .* ingest.time_format to "%d.%m.%Y" \(day first\) or "%m.%d.%Y" '
@@ -154,11 +150,11 @@ def test_times_that_cannot_be_read_are_one_error(column: list[Any], message: str
         read(column)
 
 
-def test_whole_numbers_that_look_like_dates_are_read_as_numbers_where_that_is_said() -> None:
+def test_whole_numbers_that_look_like_dates_are_numbers_if_declared_so() -> None:
     assert read(["20230101", "20230102"], whole=True).values.tolist() == [20230101, 20230102]
 
 
-def test_times_in_another_form_than_the_first_or_the_given_one_are_an_error() -> None:
+def test_times_in_another_form_than_the_parameters_say_are_an_error() -> None:
     with pytest.raises(
         InputError, match="times like '%Y%m%d', received '2020-01-02' in data row 1"
     ):
@@ -167,9 +163,8 @@ def test_times_in_another_form_than_the_first_or_the_given_one_are_an_error() ->
 
 # --- Time zones ---
 
-BERLIN = pd.date_range(
-    "2019-03-25", periods=14, freq="D", tz="Europe/Berlin"
-)  # clocks change on 31 March
+# Clocks change on 31 March.
+BERLIN = pd.date_range("2019-03-25", periods=14, freq="D", tz="Europe/Berlin")
 
 
 @pytest.mark.parametrize(
@@ -181,45 +176,39 @@ BERLIN = pd.date_range(
     ],
 )
 def test_days_of_a_zone_are_days_of_its_calendar(column: Any) -> None:
-    found = read(list(column) if column.dtype != BERLIN.dtype else column)
-    assert found.values.tolist() == pd.date_range("2019-03-25", periods=14).tolist()
-    assert not found.in_utc
+    result = read(list(column) if column.dtype != BERLIN.dtype else column)
+    assert result.values.tolist() == pd.date_range("2019-03-25", periods=14).tolist()
+    assert not result.in_utc
 
 
 def test_midnights_of_tokyo_stay_on_their_day() -> None:
-    found = read(pd.date_range("2020-01-05", periods=5, tz="Asia/Tokyo"))
-    assert str(found.values[0]) == "2020-01-05 00:00:00"
-    assert (
-        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
-        == "2020-01-05 00:00:00+09:00"
-    )
+    result = read(pd.date_range("2020-01-05", periods=5, tz="Asia/Tokyo"))
+    assert str(result.values[0]) == "2020-01-05 00:00:00"
+    assert str(shown(result)[0]) == "2020-01-05 00:00:00+09:00"
 
 
 def test_one_offset_is_a_zone() -> None:
-    found = read(["2020-01-02 05:00:00+02:00", "2020-01-02 06:00:00+02:00"])
-    assert (str(found.values[0]), found.zone, found.in_utc) == (
+    result = read(["2020-01-02 05:00:00+02:00", "2020-01-02 06:00:00+02:00"])
+    assert (str(result.values[0]), result.zone, result.in_utc) == (
         "2020-01-02 03:00:00",
         "+02:00",
         True,
     )
-    assert (
-        str(times.shown(found.values.to_numpy(), found.zone, found.in_utc)[0])
-        == "2020-01-02 05:00:00+02:00"
-    )
+    assert str(shown(result)[0]) == "2020-01-02 05:00:00+02:00"
 
 
-def test_hours_of_a_zone_that_changes_its_clocks_are_all_there() -> None:
+def test_no_hour_is_lost_where_a_zone_changes_its_clocks() -> None:
     hours = pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin")
-    found = read(hours)
-    assert found.values.diff().dropna().unique().tolist() == [pd.Timedelta(hours=1)]
+    result = read(hours)
+    assert result.values.diff().dropna().unique().tolist() == [pd.Timedelta(hours=1)]
     assert (
-        times.local(found.values.to_numpy(), found.zone, found.in_utc).tolist()
+        times.local(result.values.to_numpy(), result.zone, result.in_utc).tolist()
         == hours.tz_localize(None).as_unit("ns").to_numpy().tolist()
     )
-    assert list(times.shown(found.values.to_numpy(), found.zone, found.in_utc)) == list(hours)
+    assert list(shown(result)) == list(hours)
 
 
-def test_several_offsets_of_hours_ask_for_the_zone() -> None:
+def test_hours_with_several_offsets_are_an_error_that_asks_for_the_zone() -> None:
     texts = list(
         pd.date_range("2019-03-30 22:00", periods=8, freq="h", tz="Europe/Berlin").strftime(
             "%Y-%m-%d %H:%M%z"
@@ -230,10 +219,10 @@ def test_several_offsets_of_hours_ask_for_the_zone() -> None:
     assert read(texts, zone="Europe/Berlin").zone == "Europe/Berlin"
 
 
-def test_a_zone_that_is_set_holds_for_times_without_one() -> None:
+def test_the_zone_in_the_parameters_holds_for_times_without_one() -> None:
     hours = pd.date_range("2019-10-26 22:00", periods=8, freq="h", tz="Europe/Berlin")
-    found = read(list(hours.strftime("%Y-%m-%d %H:%M")), zone="Europe/Berlin")
-    assert list(times.shown(found.values.to_numpy(), found.zone, found.in_utc)) == list(hours)
+    result = read(list(hours.strftime("%Y-%m-%d %H:%M")), zone="Europe/Berlin")
+    assert list(shown(result)) == list(hours)
 
 
 def test_an_hour_that_a_zone_leaves_out_is_an_error() -> None:
@@ -241,9 +230,9 @@ def test_an_hour_that_a_zone_leaves_out_is_an_error() -> None:
         read(["2019-03-31 01:30", "2019-03-31 02:30"], zone="Europe/Berlin")
 
 
-def test_offsets_in_a_form_that_is_not_iso_are_read() -> None:
-    found = read(["25.03.2019 10:00 +0100", "26.03.2019 11:00 +0100"], "%d.%m.%Y %H:%M %z")
-    assert (str(found.values[0]), found.zone) == ("2019-03-25 09:00:00", "+01:00")
+def test_offsets_in_other_forms_than_iso_are_read() -> None:
+    result = read(["25.03.2019 10:00 +0100", "26.03.2019 11:00 +0100"], "%d.%m.%Y %H:%M %z")
+    assert (str(result.values[0]), result.zone) == ("2019-03-25 09:00:00", "+01:00")
     days = read(["30.03.2019 10:00 +0100", "31.03.2019 10:00 +0200"], "%d.%m.%Y %H:%M %z")
     assert [str(time) for time in days.values] == ["2019-03-30 10:00:00", "2019-03-31 10:00:00"]
 
@@ -254,7 +243,7 @@ def test_a_zone_that_does_not_exist_is_an_error(zone: str) -> None:
         times.check_zone(zone)
 
 
-def test_iso_times_are_read_alike_by_arrow_and_by_pandas() -> None:
+def test_arrow_and_pandas_read_iso_times_alike() -> None:
     rng = np.random.default_rng(0)
     stamps = pd.to_datetime(rng.integers(-(2**62), 2**62, 200))
     for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.%f"):

@@ -188,7 +188,7 @@ def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.
     """Reads a raw table, or those of a folder in the order of their times; or `newer` rows, which
     come as one table."""
     files = None if newer else parameters.parts
-    return raw_tables.read_parts(path, files, columns_to_read(parameters, newer=newer), parameters)
+    return raw_tables.read_files(path, files, columns_to_read(parameters, newer=newer), parameters)
 
 
 def ingest(

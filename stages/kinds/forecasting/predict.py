@@ -49,7 +49,7 @@ class Last:
     def __len__(self) -> int:
         return len(self.names)
 
-    def cut(self, indices: np.ndarray) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
         return {
             "inputs": {name: array[indices] for name, array in self.inputs.items()},
             "mask": np.zeros(len(indices), np.float32),

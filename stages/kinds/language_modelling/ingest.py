@@ -77,7 +77,7 @@ def read(path: Path, parameters: Parameters) -> list[pd.DataFrame]:
     columns = list(dict.fromkeys(name for name in wanted if name is not None))
     # Plain text has no columns.
     columns = columns if parameters.text is not None else []
-    return text_files.read_parts(path, parameters.files, Wanted(columns), parameters)
+    return text_files.read_files(path, parameters.files, Wanted(columns), parameters)
 
 
 def ingest(

@@ -1,5 +1,5 @@
 """Repairs what DVC leaves when it is killed: a `dvc.lock` that is cut off, and a note that it still
-runs.
+runs. Removes the entries of tasks that were taken out.
 
 DVC writes both files in place. Of a `dvc.lock` that was cut off, the whole stages are kept; those
 behind them are as in Git's last commit, and the run-cache restores what was run since when `dvc
@@ -49,9 +49,12 @@ def main(arguments: list[str]) -> None:
         text = _text(LOCK.read_bytes())
         kept = whole_stages(text, _stages_without_outputs())
     except InputError as error:
-        left = "It was not cut off, so it is left as it is: settle that by hand; git diff dvc.lock shows what changed"
-        raise InputError(f"{error}. {left}") from None
+        raise InputError(
+            f"{error}. It was not cut off, so it is left as it is: settle that by hand; git diff "
+            "dvc.lock shows what changed"
+        ) from None
     if text and kept == text:
+        _remove_unknown_stages(text)
         return
     committed = subprocess.run(
         ["git", "show", f"HEAD:./{LOCK}"], capture_output=True, text=True
@@ -67,6 +70,33 @@ def main(arguments: list[str]) -> None:
         "taken from Git's last commit"
     )
     log.warning("What was there is kept as %s", copy)
+
+
+def _remove_unknown_stages(text: str) -> None:
+    """Removes the entries of tasks and stages that were taken out, which DVC leaves."""
+    try:
+        graph = parameters.read_all(Path("dvc.yaml")).get("stages")
+        params = parameters.read_all()
+    except InputError:  # DVC says what is wrong with these
+        return
+    names: set[str] = set()
+    for name, entry in graph.items() if isinstance(graph, dict) else ():
+        foreach = entry.get("foreach") if isinstance(entry, dict) else None
+        items = params.get(str(foreach).strip("${}")) or () if foreach else ()
+        names |= {f"{name}@{item}" for item in items} if foreach else {name}
+    yaml = YAML()
+    content = yaml.load(text)
+    unknown = [name for name in content["stages"] if name not in names]
+    if not unknown or not names:
+        return
+    copy = _copy(LOCK)
+    for name in unknown:
+        del content["stages"][name]
+    out = StringIO()
+    yaml.dump(content, out)
+    write_text(LOCK, out.getvalue())
+    log.warning("dvc.lock had entries of stages that do not exist: %s", ", ".join(unknown))
+    log.warning("They are removed. What was there is kept as %s", copy)
 
 
 def whole_stages(text: str, without_outputs: Collection[str] = ()) -> str:

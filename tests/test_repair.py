@@ -1,4 +1,4 @@
-"""A `dvc.lock` that was cut off anywhere is mended, and `dvc repro` finds nothing lost."""
+"""A `dvc.lock` that was cut off anywhere is repaired, and `dvc repro` finds nothing lost."""
 
 import json
 import random
@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from stages.errors import InputError
 from tests.conftest import ROOT, Run
-from tools import mend
-from tools.mend import joined, whole_stages
+from tools import repair
+from tools.repair import joined, whole_stages
 
 
 def stages(text: str) -> dict[str, object]:
@@ -52,14 +52,14 @@ def test_a_lock_that_was_cut_off_runs_nothing_again(part: float, project: Path, 
     (project / "dvc.lock").write_text(lock[: int(part * len(lock))])
     (project / ".dvc/tmp").mkdir(exist_ok=True)
     (project / ".dvc/tmp/rwlock").write_text('{"write": {')
-    said = run(project, "python", "-m", "tools.mend").stderr
+    said = run(project, "python", "-m", "tools.repair").stderr
     assert "was cut off" in said
     assert "What was there is kept as .dvc/tmp/dvc.lock.1\n" in said
     assert (project / ".dvc/tmp/dvc.lock.1").read_text() == lock[: int(part * len(lock))]
     assert "dvc.lock.1" not in run(project, "git", "status", "--short").stdout
     assert "Data and pipelines are up to date." in run(project, "dvc", "repro").stdout
     assert (project / "dvc.lock").read_text() == lock
-    assert run(project, "python", "-m", "tools.mend").stderr == ""
+    assert run(project, "python", "-m", "tools.repair").stderr == ""
 
 
 SMALL = """\
@@ -138,7 +138,7 @@ def test_a_lock_that_somebody_wrote_wrongly_is_left_as_it_is(
     (tmp_path / "dvc.lock").write_bytes(before)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
-        mend.main([])
+        repair.main([])
     assert re.fullmatch(
         rf"dvc.lock.*{re.escape(named)}.*It was not cut off, so it is left as it is.*",
         str(caught.value),
@@ -151,7 +151,7 @@ def test_every_beginning_is_taken_for_cut_off() -> None:
     lines = SMALL.encode().splitlines(keepends=True)
     a = b"".join(lines[:17]).decode()
     for cut in range(len(SMALL.encode()) + 1):
-        kept = whole_stages(mend._text(SMALL.encode()[:cut]), {"a"})
+        kept = whole_stages(repair._text(SMALL.encode()[:cut]), {"a"})
         assert kept in ("", a) or (
             kept.startswith("schema: '2.0'\nstages:\n  a:\n    cmd: ") and cut < len(a.encode())
         ), cut
@@ -165,7 +165,7 @@ def test_what_was_there_is_kept_each_time_also_where_nothing_is_committed(
     monkeypatch.chdir(tmp_path)
     for number, cut in enumerate([0, 10, SMALL.index("  b:") + 20], 1):
         Path("dvc.lock").write_text(SMALL[:cut])
-        mend.main([])
+        repair.main([])
         assert Path(f".dvc/tmp/dvc.lock.{number}").read_text() == SMALL[:cut]
         assert Path("dvc.lock").exists() == (number == 3)
     assert list(stages(Path("dvc.lock").read_text())) == ["a"]
@@ -177,7 +177,7 @@ def test_a_stage_without_outputs_is_whole(tmp_path: Path, monkeypatch: pytest.Mo
     Path("dvc.yaml").write_text(
         "stages: {a: {cmd: python -m a, outs: [a.txt]}, b: {cmd: python -m b, deps: [a.txt]}}\n"
     )
-    mend.main([])
+    repair.main([])
     assert Path("dvc.lock").read_text() == SMALL
 
 
@@ -199,7 +199,7 @@ def test_a_note_that_cannot_be_read_is_of_no_running_dvc(
     monkeypatch.chdir(tmp_path)
     Path(".dvc/tmp").mkdir(parents=True)
     Path(".dvc/tmp/rwlock").write_text(note)
-    mend.main([])
+    repair.main([])
     assert not Path(".dvc/tmp/rwlock").exists()
 
 
@@ -216,11 +216,11 @@ def test_the_note_of_a_running_dvc_stays_and_that_of_a_dead_one_goes(
             note.write_text(
                 json.dumps({"write": {"x": {"pid": process.pid, "cmd": "dvc repro"}}, "read": {}})
             )
-            run(tmp_path, sys.executable, "-m", "tools.mend", PYTHONPATH=str(ROOT))
+            run(tmp_path, sys.executable, "-m", "tools.repair", PYTHONPATH=str(ROOT))
             assert note.exists() == stays
             process.kill()
     note.write_text(
         json.dumps({"write": {}, "read": {"x": [{"pid": process.pid, "cmd": "dvc repro"}]}})
     )
-    run(tmp_path, sys.executable, "-m", "tools.mend", PYTHONPATH=str(ROOT))
+    run(tmp_path, sys.executable, "-m", "tools.repair", PYTHONPATH=str(ROOT))
     assert not note.exists()
