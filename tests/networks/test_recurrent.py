@@ -292,7 +292,7 @@ def test_unknown_sizes(cell: str) -> None:
     one = tf.function(lambda inputs: fast(inputs), input_signature=[tf.TensorSpec([1, None, 3])])
     inputs = random(2, 1, 5, 3).astype("float32")
     np.testing.assert_allclose(one(inputs)[0], plain(inputs)[0], atol=1e-5)
-    sizes = [int(recurrence._whole(tf.constant(size), recurrence.PARTS)) for size in range(1, 1001)]
+    sizes = [int(recurrence._whole(tf.constant(size), recurrence.SHARDS)) for size in range(1, 1001)]
     assert all(whole >= size for size, whole in enumerate(sizes, 1))
     assert all(whole <= 1.5 * size for size, whole in enumerate(sizes, 1) if size > 1)
     assert len(set(sizes)) <= 20
@@ -376,14 +376,14 @@ def test_steps_aside(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
             assert [message for message in caplog.messages if reason in message]
         caplog.clear()
         recurrent.GRU(4, reset_after=False)(inputs)
-        assert "its reset gate stands before the product" in caplog.text
+        assert "its reset gate comes before the product" in caplog.text
         caplog.clear()
         recurrent.GRU(4)(inputs, initial_state=np.zeros((1, 4), "float32"))
-        assert "several batches" in caplog.text
+        assert "several batch sizes" in caplog.text
         recurrent.GRU(4)(inputs, mask=np.ones((4, 5, 4), bool))
-        assert "its mask is of shape (4, 5, 4)" in caplog.text
+        assert "its mask has the shape (4, 5, 4)" in caplog.text
         recurrent.GRU(4, dtype="mixed_float16", autocast=False)(inputs)
-        assert "several types" in caplog.text
+        assert "several dtypes" in caplog.text
         monkeypatch.setattr(tf.config, "functions_run_eagerly", lambda: True)
         recurrent.GRU(4)(inputs)
         assert "functions run eagerly" in caplog.text
