@@ -1,5 +1,5 @@
 """Windowing 10 million rows: how much memory it takes above the series, and whether batches come
-faster than a network eats them.
+faster than a network trains on them.
 
 python -m benchmarks.windowing [--rows N] [--json FILE]
 """
@@ -12,15 +12,16 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages import scale_and_window
+from stages import kinds
 from stages.files import examples
-from stages.series import windows
+from stages.kinds.forecasting.scale_and_window import Parameters, windowed
+from stages.networks.batching import Batch, Batches, cut_ahead, plan
+from stages.series.data import IngestedSeries, SeriesExamples
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32
 MIB = 1 << 20
@@ -32,110 +33,118 @@ def peak() -> float:
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 
-def table_of(rows: int) -> pd.DataFrame:
-    """A tidy table as `ingest` writes it: one series of `rows` hours."""
-    splits = np.repeat(
-        np.array([0, 1, 2], np.int8),
-        [rows * 8 // 10, rows // 10, rows - rows * 8 // 10 - rows // 10],
-    )
-    return pd.DataFrame(
+def table_of(rows: int) -> tuple[pd.DataFrame, IngestedSeries]:
+    """Returns a tidy table as `ingest` writes it, one series of `rows` hours, and what is to be
+    said of it."""
+    held_out = rows // 10
+    split_rows = {"train": rows - 2 * held_out, "validation": held_out, "test": held_out}
+    splits = np.repeat(np.array([0, 1, 2], np.int8), list(split_rows.values()))
+    table = pd.DataFrame(
         {
             "series": pd.Categorical.from_codes(np.zeros(rows, np.int8), categories=["all"]),
             "time": np.arange(rows),
             "y": np.random.default_rng(0).random(rows),
             "observed_y": np.ones(rows, bool),
-            "split": pd.Categorical.from_codes(splits, categories=["train", "validation", "test"]),
+            "split": pd.Categorical.from_codes(splits, categories=list(split_rows)),
         }
+    )
+    return table, IngestedSeries(
+        reading={},
+        raw_rows=rows,
+        was_sorted=True,
+        duplicates=0,
+        frequency="1",
+        missing_times=0,
+        missing_values=0,
+        rows=rows,
+        series=1,
+        split_rows=split_rows,
+        rows_in_no_split=0,
+        inputs=["y"],
+        targets=["y"],
+        first_time="0",
+        last_time=str(rows - 1),
+        zone=None,
+        in_utc=False,
     )
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=10_000_000)
-    arguments.add_argument("--json", type=Path)
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        section = scale_and_window.Parameters(lookback=LOOKBACK, horizon=HORIZON)
-        about = {"inputs": ["y"], "targets": ["y"], "frequency": "1"}
-        table = table_of(given.rows)
+        table, ingested = table_of(args.rows)
         with_table = peak()
-        prepared = scale_and_window.prepare(table, about, section)
-        series, count = prepared.arrays["values"].nbytes / MIB, prepared.about["windows"]["train"]
+        prepared = windowed(table, ingested, Parameters(lookback=LOOKBACK, horizon=HORIZON))
+        series, count = prepared.values.nbytes / MIB, prepared.windows["train"]
         preparing = peak() - with_table - series
         examples.write(Path(folder), prepared)
         del table, prepared
 
         # In a process of its own, whose peak nothing else has raised.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            rate, iterating = alone.submit(cutting, folder).result()
-        eaten = eating(train_of(folder))
+            cut_rate, iterating = alone.submit(cut_all, folder).result()
+        trained_rate = train(examples.read(Path(folder), SeriesExamples))
     result = {
-        "rows": given.rows,
+        "rows": args.rows,
         "windows": count,
         "series_mib": round(series),
         "preparing_mib_above_series": round(preparing),
         "iterating_mib_above_series": round(iterating - series),
-        "cut_windows_per_second": round(rate),
-        "trained_windows_per_second": round(eaten),
-        "cut_to_trained": round(rate / eaten, 1),
+        "cut_windows_per_second": round(cut_rate),
+        "trained_windows_per_second": round(trained_rate),
+        "cut_to_trained": round(cut_rate / trained_rate, 1),
     }
     for name, value in result.items():
         sys.stdout.write(f"{name:<30}{value:>12,}\n")
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def train_of(folder: str) -> windows.Windows:
-    found = examples.read(Path(folder))
-    return windows.of_split(found.arrays, found.about, "train")
-
-
-def cutting(folder: str) -> tuple[float, float]:
-    """Cuts every window once, in the random order of an epoch.
+def cut_all(folder: str) -> tuple[float, float]:
+    """Cuts every training window once, in the random order of an epoch.
 
     Returns:
-        Windows a second, and by how many MiB the peak of memory rose. The pages of the mapped
+        Windows per second, and by how many MiB the peak of memory rose. The pages of the mapped
         series count among them.
     """
-    train, before = train_of(folder), peak()
-    order = np.random.default_rng(1).permutation(len(train))
+    windows, before = examples.read(Path(folder), SeriesExamples).windows_of("train"), peak()
+    order = np.random.default_rng(1).permutation(len(windows))
     started = time.perf_counter()
     for start in range(0, len(order), BATCH * STEPS):
-        train.cut(order[start : start + BATCH * STEPS])
+        windows.cut(order[start : start + BATCH * STEPS])
     return len(order) / (time.perf_counter() - started), peak() - before
 
 
-def eating(train: windows.Windows) -> float:
-    """Trains a GRU of 64 units on windows that are there already. Returns windows a second."""
-    from stages.kinds.forecasting import train as kind
-    from stages.networks import training
+def train(prepared: SeriesExamples) -> float:
+    """Trains a GRU of 64 units on windows that were cut before. Returns windows per second."""
+    from stages.networks.backend import keras
+    from stages.networks.steps import training_steps
 
-    parameters = kind.Parameters(cell="gru", units=64, segment=24)
-    about = {
-        "lookback": LOOKBACK,
-        "horizon": HORIZON,
-        "inputs": [0],
-        "targets": [0],
-        "arrays": {"calendar": {"shape": [1, 0]}},
-    }
-    network = kind.build(about, parameters)
-    optimizer = training.keras.optimizers.Adam()
+    module = kinds.module("forecasting", "train")
+    parameters = module.Parameters.model_validate({"cell": "gru", "units": 64, "segment": 24})
+    network = module.build(prepared, parameters, "network")
+    optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    step = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
-    with ThreadPoolExecutor(1) as ahead:
-        chunks = list(
-            islice(
-                training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead),
-                4,
-            )
-        )
-    step(chunks[0][1])
+    step = training_steps(network, module.loss(parameters), optimizer, [], None)
+    chunks = cut_chunks(module.batches(prepared, "train", parameters), list(network.input))
+    step(chunks[0], [])
     started = time.perf_counter()
     for _ in range(5):
-        for _, chunk in chunks:
-            step(chunk)
-    return 5 * 4 * STEPS * BATCH / (time.perf_counter() - started)
+        for chunk in chunks:
+            step(chunk, [])
+    return 5 * len(chunks) * STEPS * BATCH / (time.perf_counter() - started)
+
+
+def cut_chunks(windows: Batches, names: list[str]) -> list[Batch]:
+    """Returns four chunks of batches with the inputs `names`, each of what one call of the compiled
+    loop takes."""
+    chunks = plan(windows, BATCH, STEPS)[:4]
+    with ThreadPoolExecutor(1) as ahead:
+        return list(cut_ahead(windows, chunks, BATCH, names, ahead))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> None:
             # Of a task that was taken out: DVC counts it among what this stage depends on.
             shutil.rmtree(path)
     summary = {}
-    for task in tasks:
+    for task, entry in tasks.items():
         folder = Path("data/evaluations") / task
         scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
         write_json(Path("data/metrics") / f"{task}.json", scores)
-        others = kinds.module(parameters.kind(task), "evaluate").HEADLINES
+        others = kinds.module(entry["kind"], "evaluate").HEADLINES
         summary[task] = headline(scores, about["score"], about["direction"], others)
     write_json(Path("data/metrics/summary.json"), summary)
     for line in table(summary):

@@ -98,6 +98,20 @@ def remove(path: str) -> Callable[[Path], None]:
     return lambda project: (project / path).unlink()
 
 
+def git(*arguments: str) -> Callable[[Path], None]:
+    return lambda project: subprocess.run(["git", *arguments], cwd=project, check=True)  # type: ignore[return-value]
+
+
+def other_version(package: str) -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        path = project / "requirements.lock"
+        text, count = re.subn(rf"(?m)^{package}==\S+", f"{package}==99.0", path.read_text())
+        assert count == 1
+        path.write_text(text)
+
+    return change
+
+
 def edit_a_score(project: Path) -> None:
     path = project / "data/metrics/summary.json"
     content = read_json(path)
@@ -106,23 +120,18 @@ def edit_a_score(project: Path) -> None:
 
 
 STALE = "run dvc repro and commit dvc.lock"
+IMPORTED = "stages/files/tables.py changed, stages/series/metrics.py changed"
+PERSIST = "- data/models/${key}:\n          persist: true\n      plots"
+UNCACHED = ("persist: true", "cache: false")
+UNPUSHED = ("persist: true", "push: false")
 PLANTED = {
-    "undeclared import": (
-        append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
+    "code that is not declared": (
+        replace("dvc.yaml", "    - data/code/summarize.txt\n", ""),
+        "dvc.yaml: summarize: data/code/summarize.txt is needed and not among its deps: add it",
     ),
-    "undeclared import, as a relative one": (
-        append("stages/files/tables.py", "\nfrom ..arrays import metrics  # noqa\n"),
-        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
-    ),
-    "unused dep": (
-        replace(
-            "dvc.yaml",
-            "- stages/summarize.py",
-            "- stages/summarize.py\n    - stages/series/metrics.py",
-        ),
-        "dvc.yaml: summarize: stages/series/metrics.py is among its deps and not imported: remove "
-        "it",
+    "code of another stage": (
+        replace("dvc.yaml", "data/code/summarize.txt", "data/code/fetch.txt"),
+        "dvc.yaml: summarize: data/code/fetch.txt is among its deps and not needed: remove it",
     ),
     "undeclared parameter": (
         replace(
@@ -149,7 +158,7 @@ PLANTED = {
         "params.yaml: scale_and_window: expected 'own' in this list, as its kind is forecasting",
     ),
     "stale code": (
-        append("stages/series/metrics.py", "\n# changed\n"),
+        append("stages/series/metrics.py", "\nCHANGED = 1\n"),
         f"evaluate@own is stale, {STALE}: stages/series/metrics.py changed",
     ),
     "stale parameter": (
@@ -164,42 +173,63 @@ PLANTED = {
         ),
         f"baseline@own is stale, {STALE}: its command changed",
     ),
-    # However Python is called, the code that runs is the same.
-    "undeclared import, called with options": (
-        all_of(
-            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-            replace(
-                "dvc.yaml",
-                "cmd: python -m stages.ingest",
-                "cmd: env X=1 python3 -B -um stages.ingest",
-            ),
-        ),
-        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
+    "stale code, by a new import": (
+        append("stages/files/tables.py", "\nfrom stages.series import metrics  # noqa\n"),
+        f"ingest@own is stale, {STALE}: {IMPORTED}",
     ),
-    "undeclared import, in a list of commands": (
-        all_of(
-            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-            replace(
-                "dvc.yaml",
-                "cmd: python -m stages.ingest ${key}",
-                "cmd:\n      - ls\n      - python -X dev stages/ingest.py ${key}",
-            ),
-        ),
-        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
+    "stale code, by a relative import": (
+        append("stages/files/tables.py", "\nfrom ..series import metrics  # noqa\n"),
+        f"ingest@own is stale, {STALE}: {IMPORTED}",
     ),
-    "undeclared import, in a stage of another name": (
-        all_of(
-            append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n"),
-            replace("dvc.yaml", "\n  ingest:\n", "\n  read:\n"),
-        ),
-        "dvc.yaml: read: stages/series/metrics.py is imported and not among its deps: add it",
+    "stale code, by an import in a function": (
+        append("stages/files/tables.py", "\ndef f(): import stages.series.metrics\n"),
+        f"ingest@own is stale, {STALE}: {IMPORTED}",
     ),
-    "undeclared import by name": (
+    "stale code, by an import by name": (
         append(
             "stages/files/tables.py",
             "\nimport importlib\nimportlib.import_module('stages.series.metrics')\n",
         ),
-        "dvc.yaml: ingest: stages/series/metrics.py is imported and not among its deps: add it",
+        f"ingest@own is stale, {STALE}: {IMPORTED}",
+    ),
+    # However Python is called, the code that runs is the same.
+    "code that is not declared, called with options": (
+        all_of(
+            replace("dvc.yaml", "    - data/code/summarize.txt\n", ""),
+            replace("dvc.yaml", "python -m stages.summ", "env X=1 python3 -B -um stages.summ"),
+        ),
+        "dvc.yaml: summarize: data/code/summarize.txt is needed and not among its deps: add it",
+    ),
+    "code that is not declared, in a list of commands": (
+        all_of(
+            replace("dvc.yaml", "    - data/code/summarize.txt\n", ""),
+            replace(
+                "dvc.yaml",
+                "cmd: python -m stages.summarize",
+                "cmd:\n    - ls\n    - python -X dev stages/summarize.py",
+            ),
+        ),
+        "dvc.yaml: summarize: data/code/summarize.txt is needed and not among its deps: add it",
+    ),
+    "code that is not declared, in a stage of another name": (
+        all_of(
+            replace("dvc.yaml", "    - data/code/summarize.txt\n", ""),
+            replace("dvc.yaml", "\n  summarize:\n", "\n  sum:\n"),
+        ),
+        "dvc.yaml: sum: data/code/summarize.txt is needed and not among its deps: add it",
+    ),
+    "entry of a stage that does not exist": (
+        replace("dvc.yaml", "\n  ingest:\n", "\n  read:\n"),
+        "dvc.lock: ingest@own: dvc.yaml has no such stage: run python -m tools.repair",
+    ),
+    "new version of a package": (
+        other_version("tensorflow"),
+        f"train@own is stale, {STALE}: tensorflow changed",
+    ),
+    "package that is not pinned": (
+        append("stages/files/tables.py", "\nimport torch\n"),
+        "stages/files/tables.py: expected imports of packages that requirements.lock pins, "
+        "received torch",
     ),
     "undeclared parameter, by another name": (
         append(
@@ -249,6 +279,80 @@ PLANTED = {
         edit_a_score,
         f"summarize is stale, {STALE}: data/metrics is not what the stage wrote",
     ),
+    "stage twice": (
+        append("dvc.yaml", "stages: {}\n"),
+        'expected valid YAML, received: found duplicate key "stages"',
+    ),
+    "task twice": (append("params.yaml", "  own: {}\n"), 'found duplicate key "own"'),
+    "task twice in a list": (
+        replace("params.yaml", "[small, own]", "[small, own, own]"),
+        "own",
+    ),
+    "dependency twice": (
+        replace("dvc.yaml", "    - data/evaluations\n", "    - data/evaluations\n" * 2),
+        "dvc.yaml: summarize: data/evaluations is twice among its deps: remove one",
+    ),
+    "output twice": (
+        replace("dvc.yaml", "- data/predictions/${key}", "- data/models/${key}"),
+        "DVC: ",
+    ),
+    "frozen stage": (
+        set_in_graph("summarize", frozen=True),
+        "dvc.yaml: summarize: frozen hides changes from DVC: remove it",
+    ),
+    "frozen stage of a task": (
+        replace(
+            "dvc.yaml",
+            "cmd: python -m stages.train ${key}",
+            "frozen: true\n      cmd: python -m stages.train ${key}",
+        ),
+        "dvc.yaml: train: frozen hides changes from DVC: remove it",
+    ),
+    "stage that always runs": (
+        set_in_graph("summarize", always_changed=True),
+        "dvc.yaml: summarize: always_changed hides changes from DVC: remove it",
+    ),
+    "output that persists": (
+        replace("dvc.yaml", "- data/models/${key}\n      plots", PERSIST),
+        "dvc.yaml: train: data/models/${key}: persist loses the run-cache: remove it",
+    ),
+    "output that is no longer cached": (
+        replace("dvc.yaml", "- data/models/${key}\n      plots", PERSIST.replace(*UNCACHED)),
+        "dvc.yaml: train: data/models/${key} is no longer cached",
+    ),
+    "output that is not pushed": (
+        replace("dvc.yaml", "- data/models/${key}\n      plots", PERSIST.replace(*UNPUSHED)),
+        "dvc.yaml: train: data/models/${key}: push: false keeps it from others: remove it",
+    ),
+    "code that DVC does not see": (
+        append(".dvcignore", "stages/series\n"),
+        ".dvcignore: stages/series is code and hidden from DVC",
+    ),
+    "file of code that DVC does not see": (
+        append(".dvcignore", "metrics.py\n"),
+        ".dvcignore: stages/series/metrics.py is code and hidden from DVC",
+    ),
+    "output that DVC does not see": (append(".dvcignore", "data/models\n"), "DVC: "),
+    "raw file that nobody tracks": (
+        remove("data/raw/own.csv.dvc"),
+        "data/raw/own.csv is raw data that nobody tracks: run dvc add data/raw/own.csv",
+    ),
+    "raw file that is missing from Git": (
+        git("rm", "-q", "--cached", "data/raw/own.csv.dvc"),
+        "data/raw/own.csv.dvc is missing from Git: git add data/raw/own.csv.dvc",
+    ),
+    "checkpoints in Git": (
+        all_of(
+            lambda project: (project / "data/checkpoints/own").mkdir(parents=True, exist_ok=True),
+            write("data/checkpoints/own/x.npz", b""),
+            git("add", "-f", "data/checkpoints"),
+        ),
+        "data/checkpoints/own/x.npz belongs to one clone alone and is in Git: git rm --cached",
+    ),
+    "cache in Git": (
+        git("add", "-f", ".dvc/cache"),
+        " belongs to one clone alone and is in Git: git rm --cached .dvc/cache/",
+    ),
     "cached output in Git": (
         commit_a_cached_output,
         "data/models/own/about.json is a cached output and in Git as well",
@@ -261,6 +365,14 @@ PLANTED = {
     ),
     "secret in a URL": (
         append(".dvc/config", "['remote \"s\"']\n    url = ssh://user:pass@example.org/data\n"),
+        "url is a secret and in Git",
+    ),
+    "token in an address": (
+        append(".dvc/config", "['remote \"s\"']\n    url = https://abc123@example.org/data\n"),
+        "url is a secret and in Git",
+    ),
+    "signature in an address": (
+        append(".dvc/config", "['remote \"s\"']\n    url = https://example.org/data?sig=abc\n"),
         "url is a secret and in Git",
     ),
     "broken dvc.yaml": (
@@ -323,6 +435,28 @@ PLANTED = {
     "configuration that is not UTF-8": (
         write(".dvc/config", b"[core]\nx = \xff\n"),
         ".dvc/config: expected sections of keys and values",
+    ),
+    "dependency that is a number": (set_in_graph("summarize", deps=[3]), "dvc.yaml"),
+    "dependency that is a list": (set_in_graph("summarize", deps=[["a"]]), "DVC: "),
+    "params that name a number": (
+        set_in_graph("summarize", params=[{"params.yaml": 3}]),
+        "summarize",
+    ),
+    "outs that are a mapping": (
+        set_in_graph("summarize", outs={"data/metrics": None}),
+        "dvc.yaml: stages.summarize.outs: expected a list",
+    ),
+    "command that is null": (set_in_graph("summarize", cmd=None), "DVC: "),
+    "foreach that is a number": (set_in_graph("train", foreach=3), "DVC: "),
+    "foreach over nothing": (set_in_graph("train", foreach="${none}"), "DVC: "),
+    "hidden files that are not UTF-8": (write(".dvcignore", b"\xff\n"), "DVC: "),
+    "no lock file of packages": (remove("requirements.lock"), "requirements.lock, found none"),
+    "code that is a folder": (
+        all_of(
+            remove("stages/files/tables.py"),
+            lambda project: (project / "stages/files/tables.py").mkdir(),
+        ),
+        "ingest@own is stale",
     ),
     "no folder .dvc": (
         lambda project: shutil.rmtree(project / ".dvc"),
@@ -410,11 +544,11 @@ def test_the_hook_checks_what_is_committed(
     assert "tasks.own.train.units: expected a valid integer" in commit("--all", ok=False)
     run(project, "git", "reset", "-q", "--hard")
     # Code counts as it is staged, and a cached output in the index is found.
-    append("stages/files/tables.py", "\nfrom stages.arrays import metrics  # noqa\n")(project)
+    append("stages/files/tables.py", "\nfrom stages.series import metrics  # noqa\n")(project)
     run(project, "git", "add", "-A")
     run(project, "git", "add", "-f", "data/models/own/about.json")
     said = commit(ok=False)
-    assert "stages/series/metrics.py is imported and not among its deps" in said
+    assert f"ingest@own is stale, {STALE}: its code changed" in said or IMPORTED in said
     assert "data/models/own/about.json is a cached output and in Git as well" in said
 
 

@@ -143,8 +143,8 @@ def test_the_story_of_a_team(ann: Path, tmp_path: Path, do: Do, run: Run) -> Non
         "verses",
     )
     said = do("merge", bob)
-    assert "both sides changed what check, summarize are made of: run dvc repro" in said
-    assert stages_run(said) <= {"check", "summarize"}
+    assert "both sides changed what code, check, summarize are made of: run dvc repro" in said
+    assert stages_run(said) <= {"code", "check", "summarize"}
     both = summary(bob)
     assert both["own"] == summary(ann)["own"]
     assert both["verses"] != usual["verses"]
@@ -204,13 +204,13 @@ def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: 
 
     # Git cannot know how the two lists in params.yaml go together; all else merges by itself.
     done = run(bob, "git", "pull", "-q", "--no-rebase", ok=False)
-    assert "check, summarize" in done.stderr
+    assert "code, check, summarize" in done.stderr
     assert run(bob, "git", "diff", "--name-only", "--diff-filter=U").stdout.split() == [
         "params.yaml"
     ]
     (bob / "params.yaml").write_text(added(added(before, "first"), "second"))
     run(bob, "dvc", "pull", "-q", "--allow-missing", "--run-cache")
-    assert stages_run(run(bob, "dvc", "repro").stdout) <= {"check", "summarize"}
+    assert stages_run(run(bob, "dvc", "repro").stdout) <= {"code", "check", "summarize"}
     assert {"first", "second"} <= summary(bob).keys()
     assert not list(faults(bob))
 

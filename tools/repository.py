@@ -37,11 +37,12 @@ def faults(root: Path) -> Iterator[str]:
             "init"
         )
         return
+    files = code.contents(root, code.kinds_of_tasks(parameters.read_all(root / "params.yaml")))
     from dvc.repo import Repo
 
     try:
         with Repo(root) as repo:
-            found = [*_stale(repo, root), *_unknown(repo, root), *_ignored(repo, root)]
+            found = [*_stale(repo, files), *_unknown(repo, root), *_ignored(repo, root)]
             found += _untracked(repo, root)
             cached = [out.fs_path for out in repo.index.outs if out.use_cache]
     except Exception as error:  # whatever DVC ends with where a file is not as it writes it
@@ -68,15 +69,14 @@ def tracked(root: Path, *paths: str) -> list[str]:
     return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
 
 
-def _stale(repo: Any, root: Path) -> Iterator[str]:
+def _stale(repo: Any, files: dict[str, str]) -> Iterator[str]:
     """Yields every stage whose entry in `dvc.lock` does not belong to its command, code, parameters
     and data as they are now.
 
-    The hashes of code are computed anew. A dependency that is another stage's output is compared
+    `files` holds what those in `data/code` would if they were written now. A dependency that is another stage's output is compared
     with that stage's entry, so that nothing has to be pulled. Of stages that are stale only because
     others are, none is named: `dvc repro` says what it runs.
     """
-    files = code.contents(root, code.kinds_of_tasks(parameters.read_all(root / "params.yaml")))
     made = {out.fs_path: out for out in repo.index.outs}
     for stage in repo.index.stages:
         if not stage.cmd:

@@ -20,9 +20,9 @@ def write(path: Path, model: Any) -> None:
     objects. Here the date is fixed, ids are numbered in the order of their appearance, and the
     archive's files are sorted and dated 1980.
     """
-    with whole(path) as part:
-        model.save(part)
-        with zipfile.ZipFile(part) as archive:
+    with whole(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
             contents = {name: archive.read(name) for name in sorted(archive.namelist())}
         contents["metadata.json"] = _fixed_date(contents["metadata.json"])
         contents["config.json"] = _numbered(contents["config.json"])
@@ -30,7 +30,7 @@ def write(path: Path, model: Any) -> None:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for name, content in contents.items():
                 archive.writestr(zipfile.ZipInfo(name), content)
-        part.write_bytes(packed.getvalue())
+        temporary.write_bytes(packed.getvalue())
 
 
 def read(path: Path) -> Any:
@@ -96,6 +96,6 @@ def _numbered(config: bytes) -> bytes:
     numbers: dict[str, str] = {}
     return re.sub(
         r'("shared_object_id": )(\d+)',
-        lambda found: found[1] + numbers.setdefault(found[2], str(len(numbers))),
+        lambda match: match[1] + numbers.setdefault(match[2], str(len(numbers))),
         config.decode(),
     ).encode()

@@ -12,17 +12,17 @@ from stages.files.writing import RESTORE, whole
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
-    with whole(path) as part:
+    with whole(path) as temporary:
         # In groups of rows that are small enough to be read one at a time.
         pq.write_table(
-            pa.Table.from_pandas(table, preserve_index=False), part, row_group_size=1 << 16
+            pa.Table.from_pandas(table, preserve_index=False), temporary, row_group_size=1 << 16
         )
 
 
 def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
     """Writes the table with `digits` significant digits."""
-    with whole(path) as part:
-        table.to_csv(part, index=False, float_format=f"%.{digits}g", lineterminator="\n")
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
 
 def read_chunks(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:

@@ -55,45 +55,49 @@ def boundaries(split: Split, starts: np.ndarray, times: pd.Series) -> np.ndarray
     match split:
         case ByFraction():
             # The small term undoes rounding of the sums: 0.7 + 0.15 is a little less than 0.85.
-            parts = np.cumsum([split.train, split.validation, split.test])
-            ends = np.floor(lengths[:, None] * parts + 1e-9).astype(np.int64)
+            shares = np.cumsum([split.train, split.validation, split.test])
+            ends = np.floor(lengths[:, None] * shares + 1e-9).astype(np.int64)
         case ByCount():
-            counts = [split.train, split.validation, split.test]
-            known = sum(count for count in counts if count != "rest")
-            sizes = np.stack(
-                [
-                    lengths - known if count == "rest" else np.full_like(lengths, count)
-                    for count in counts
-                ],
-                axis=1,
-            )
-            ends = np.cumsum(sizes, axis=1)
+            ends = _ends_by_count(split, lengths)
         case ByDate():
-            if not pd.api.types.is_datetime64_any_dtype(times):
-                raise InputError(
-                    "ingest.split: expected fractions or counts, as this table has no dates; "
-                    "received dates"
-                )
-            ends = np.empty((len(first), 3), np.int64)
-            edges = [
-                pd.Timestamp(edge)
-                for edge in (split.validation, split.test, split.end or datetime.datetime.max)
-            ]
-            for series, (start, stop) in enumerate(pairwise(starts)):
-                own = times.iloc[start:stop]
-                ends[series] = [
-                    len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges
-                ]
-    out = first[:, None] + np.concatenate([np.zeros((len(first), 1), np.int64), ends], axis=1)
-    sizes = np.diff(out, axis=1)
-    bad = np.flatnonzero((sizes < 1).any(axis=1) | (out[:, -1] > starts[1:]))
+            ends = _ends_by_date(split, starts, times)
+    edges = first[:, None] + np.concatenate([np.zeros((len(first), 1), np.int64), ends], axis=1)
+    sizes = np.diff(edges, axis=1)
+    bad = np.flatnonzero((sizes < 1).any(axis=1) | (edges[:, -1] > starts[1:]))
     if len(bad):
         series = int(bad[0])
-        got = ", ".join(f"{name} {size}" for name, size in zip(SPLITS, sizes[series], strict=True))
+        named = zip(SPLITS, sizes[series], strict=True)
+        received = ", ".join(f"{name} {size}" for name, size in named)
         raise InputError(
-            f"ingest.split: expected at least one row in each split, received {got} of the "
-            f"{lengths[series]} rows of series "
-            f"{series + 1} of {len(first)} ({len(bad)} such series): give more rows or another "
-            "split"
+            f"ingest.split: expected at least one row in each split, received {received} of the "
+            f"{lengths[series]} rows of series {series + 1} of {len(first)} ({len(bad)} such "
+            "series): give more rows or another split"
         )
-    return out
+    return edges
+
+
+def _ends_by_count(split: ByCount, lengths: np.ndarray) -> np.ndarray:
+    """Returns the rows up to the end of each split of each series, (series, 3)."""
+    counts = [split.train, split.validation, split.test]
+    known = sum(count for count in counts if count != "rest")
+    sizes = [
+        lengths - known if count == "rest" else np.full_like(lengths, count) for count in counts
+    ]
+    return np.cumsum(np.stack(sizes, axis=1), axis=1)
+
+
+def _ends_by_date(split: ByDate, starts: np.ndarray, times: pd.Series) -> np.ndarray:
+    """Returns the rows up to the end of each split of each series, (series, 3)."""
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        raise InputError(
+            "ingest.split: expected fractions or counts, as this table has no dates; received dates"
+        )
+    end = split.end or datetime.datetime.max
+    edges = [pd.Timestamp(edge) for edge in (split.validation, split.test, end)]
+    ends = np.empty((len(starts) - 1, 3), np.int64)
+    for series, (start, stop) in enumerate(pairwise(starts)):
+        own = times.iloc[start:stop]
+        ends[series] = [
+            len(own) if edge > own.iloc[-1] else own.searchsorted(edge) for edge in edges
+        ]
+    return ends

@@ -14,7 +14,7 @@ from stages.errors import InputError
 from stages.formats import NumberFormat, Reading
 from stages.series import grid
 from stages.series.numbers import to_numbers
-from stages.series.splits import Split, boundaries
+from stages.series.splits import Split, boundaries, starts_of
 from stages.splits import SPLITS
 
 
@@ -154,8 +154,7 @@ def tidy(
     table, counts = _sorted(table, columns, duplicates, gaps)
     counts["frequency"] = frequency or grid.find(table["time"])
     codes, ids = pd.factorize(table["series"])
-    changes = np.flatnonzero(np.diff(codes)) + 1
-    starts = np.concatenate([[0], changes, [len(codes)]]).astype(np.int64)
+    starts = starts_of(codes)
     values = table[list(columns)].to_numpy(np.float64)
     times = table["time"].reset_index(drop=True)
     counts["missing_times"] = 0

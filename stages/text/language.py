@@ -51,10 +51,10 @@ def probabilities(
     # Divided last: a temperature next to 0 makes numbers infinite, and the difference of two such
     # is none.
     with np.errstate(over="ignore"):
-        found = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
-    found /= found.sum(-1, keepdims=True)
-    order = np.argsort(-found, axis=-1, kind="stable")
-    ranked = np.take_along_axis(found, order, -1)
+        odds = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
+    odds /= odds.sum(-1, keepdims=True)
+    order = np.argsort(-odds, axis=-1, kind="stable")
+    ranked = np.take_along_axis(odds, order, -1)
     keep = np.ones(ranked.shape, bool)
     if top_k is not None:
         keep[..., top_k:] = False
@@ -62,6 +62,6 @@ def probabilities(
     keep[..., 1:] &= np.cumsum(ranked, -1)[..., :-1] < top_p
     ranked = np.where(keep, ranked, 0.0)
     ranked /= ranked.sum(-1, keepdims=True)
-    out = np.empty_like(found)
+    out = np.empty_like(odds)
     np.put_along_axis(out, order, ranked, -1)
     return out

@@ -65,11 +65,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works in a folder of its own, with the network and without pauses between attempts."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(downloads.MIRROR, raising=False)
     monkeypatch.setenv("REPRISE_RETRY_SCALE", "0")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -259,11 +264,8 @@ WRONG: dict[str, tuple[bytes | Callable[[socket.socket], None], str]] = {
 
 @pytest.mark.parametrize("answer", WRONG)
 def test_an_invalid_answer_is_one_error_and_leaves_nothing_useless_behind(
-    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(downloads.MIRROR, raising=False)
-    monkeypatch.setenv("REPRISE_RETRY_SCALE", "0")
     monkeypatch.setenv(downloads.TIMEOUT, "0.5")
     content, message = WRONG[answer]
     server, since = Scripted(content), time.monotonic()
@@ -275,11 +277,7 @@ def test_an_invalid_answer_is_one_error_and_leaves_nothing_useless_behind(
     assert not [size for size in sizes if size == 0 or 3_000_000 <= size < 4_000_000]
 
 
-def test_a_request_is_repeated_after_an_invalid_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REPRISE_RETRY_SCALE", "0")
+def test_a_request_is_repeated_after_an_invalid_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(downloads.TIMEOUT, "0.5")
     content = b"the content of the file"
     cut = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nthe c\r\nffff\r\n"
