@@ -74,9 +74,10 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     """Returns, for each of KINDS, what does so many of it with TensorFlow."""
     import numpy as np
 
-    from stages.networks import optimizers, recurrent, training
+    from stages.networks import losses, optimizers, recurrent, training
     from stages.networks.backend import keras, tf
-    from stages.networks.recurrence import PARTS
+    from stages.networks.recurrence import SHARDS
+    from stages.networks.steps import training_steps
 
     batch, steps, features, units, layers, both = shape
     training.seed_everything(0)
@@ -89,10 +90,9 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
     optimizer = (optimizers if fast else keras.optimizers).Adam()
     optimizer.build(network.trainable_variables)
-    parts = PARTS if fast else 1
-    run = training.training_steps(
-        network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts
-    )
+    shards = SHARDS if fast else 1
+    loss = losses.elementwise(lambda targets, outputs: tf.square(targets - outputs))
+    run = training_steps(network, loss, optimizer, [], None, shards)
     rng = np.random.default_rng(0)
     chunks: dict[int, Any] = {}
 
@@ -143,8 +143,10 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
     import numpy as np
 
     from stages.kinds.language_modelling import train as kind
-    from stages.networks import optimizers, training
+    from stages.networks import losses, optimizers, training
     from stages.networks.backend import keras, tf
+    from stages.networks.state import start
+    from stages.networks.steps import training_steps
 
     rows, steps, words, units = 20, 20, 10_000, 200
     training.seed_everything(0)
@@ -154,8 +156,9 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
         network: Any = kind.build({"examples": "stream", "vocabulary_size": words}, parameters)
         optimizer = optimizers.SGD(1.0, global_clipnorm=5.0)
         optimizer.build(network.trainable_variables)
-        run = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
-        state = training.start(network, rows)
+        loss = losses.elementwise(kind.loss(parameters))
+        run = training_steps(network, loss, optimizer, [], None)
+        state = start(network, rows)
     else:
         layers = [keras.layers.LSTM(units, return_sequences=True, stateful=True) for _ in range(2)]
         network = keras.Sequential(

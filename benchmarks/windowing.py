@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +108,10 @@ def cutting(folder: str) -> tuple[float, float]:
 def eating(train: windows.Windows) -> float:
     """Trains a GRU of 64 units on windows that are there already. Returns windows a second."""
     from stages.kinds.forecasting import train as kind
-    from stages.networks import training
+    from stages.networks.backend import keras
+    from stages.networks.batching import cut_ahead, plan
+    from stages.networks.losses import elementwise
+    from stages.networks.steps import training_steps
 
     parameters = kind.Parameters(cell="gru", units=64, segment=24)
     about = {
@@ -120,21 +122,17 @@ def eating(train: windows.Windows) -> float:
         "arrays": {"calendar": {"shape": [1, 0]}},
     }
     network = kind.build(about, parameters)
-    optimizer = training.keras.optimizers.Adam()
+    optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
-    step = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
+    step = training_steps(network, elementwise(kind.loss(parameters)), optimizer, [], None)
+    some = plan(train, BATCH, STEPS)[:4]
     with ThreadPoolExecutor(1) as ahead:
-        chunks = list(
-            islice(
-                training.chunks(network, train, np.arange(BATCH * STEPS * 4), BATCH, STEPS, ahead),
-                4,
-            )
-        )
-    step(chunks[0][1])
+        chunks = list(cut_ahead(train, some, BATCH, list(network.input), ahead))
+    step(chunks[0], [])
     started = time.perf_counter()
     for _ in range(5):
-        for _, chunk in chunks:
-            step(chunk)
+        for chunk in chunks:
+            step(chunk, [])
     return 5 * 4 * STEPS * BATCH / (time.perf_counter() - started)
 
 
