@@ -137,8 +137,8 @@ def padded_lengths(lengths: np.ndarray) -> np.ndarray:
         if last < 0:
             break
         grid.append(ends[last])
-    grid = np.sort(grid)
-    return grid[np.searchsorted(grid, known)]
+    shapes = np.sort(grid)
+    return shapes[np.searchsorted(shapes, known)]
 
 
 def padded(

@@ -1,10 +1,9 @@
-"""Adam and SGD: Keras's, with the update of a variable as one operation of TensorFlow's instead of
-a dozen.
+"""Keras's Adam and SGD, which update a variable with one TensorFlow operation instead of a dozen.
 
 The formulas, the variables and their names are Keras's. The learning rate may be a schedule, and
-gradients are clipped as Keras does. Gradients are tensors: those of an embedding, which come as
-rows (`tf.IndexedSlices`), are to be made whole before. TensorFlow copies a variable each time it is
-read once rows of it alone were written.
+gradients are clipped as in Keras. Gradients must be dense tensors: convert those of an embedding,
+which are `tf.IndexedSlices`, first. Once single rows of a variable have been written, TensorFlow
+copies the variable each time it is read.
 """
 
 from typing import Any
@@ -21,8 +20,8 @@ class Adam(keras.optimizers.Adam):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         rate, first, second, epsilon = (
-            tf.cast(of, variable.dtype)
-            for of in (learning_rate, self.beta_1, self.beta_2, self.epsilon)
+            tf.cast(value, variable.dtype)
+            for value in (learning_rate, self.beta_1, self.beta_2, self.epsilon)
         )
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(

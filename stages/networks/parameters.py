@@ -1,5 +1,5 @@
-"""The parameters that every kind of network shares: its recurrent stack, and its training. Imports
-no Keras."""
+"""The parameters that all networks share: those of the recurrent layers and of training. Imports no
+Keras."""
 
 from typing import Annotated, Literal
 
@@ -12,20 +12,21 @@ class Training(Section):
     """A recurrent stack and how it is trained.
 
     cell, units, layers: the recurrent stack.
-    dropout: part of the recurrent layers' outputs that is dropped in training.
-    epochs, patience: at most so many; stop after `patience` epochs without a better validation loss
-        and keep the best weights. Without `patience` all epochs run and the last weights are kept.
-    optimizer, learning_rate, decay: `cosine` lets the rate fall to 0 over all epochs, `exponential`
-        to a hundredth; `staged` holds it for `hold` epochs, and multiplies it by `factor` before
-        each one after them.
+    dropout: share of the recurrent layers' outputs that is dropped in training.
+    epochs, patience: training stops after `epochs`, or after `patience` epochs without a better
+        validation loss, and keeps the best weights. Without `patience` all epochs are trained and
+        the last weights are kept.
+    optimizer, learning_rate, decay: with `cosine` the rate falls to 0 over all epochs, with
+        `exponential` to a hundredth; `staged` keeps it for `hold` epochs and multiplies it by
+        `factor` before each later one.
     clip: largest global norm of the gradients; null: not clipped.
-    average: decay, a step, of an exponential moving average of the weights that is used in place of
-        them; null: no average.
+    average: decay per step of an exponential moving average of the weights, which is used in place
+        of them; null: no average.
     steps_per_call: training steps in one call of the compiled loop.
-    members: networks that differ in their seed alone, and whose outputs are averaged.
-    fast: whether the recurrent layers run Reprise's own loop; Keras's otherwise.
-    checkpoint_seconds: time between two checkpoints, from which training that was killed goes on;
-        0: after every call; null: none.
+    members: networks that differ only in their seed, and whose outputs are averaged.
+    fast: whether the recurrent layers run Reprise's own loop rather than Keras's.
+    checkpoint_seconds: time between two checkpoints, from which a training that was killed resumes;
+        0: before every call; null: none.
     """
 
     cell: Literal["simple_rnn", "lstm", "gru"] = "lstm"

@@ -261,7 +261,7 @@ PLAIN = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru":
 _PLAIN: dict[type, type] = {FAST[name]: PLAIN[name] for name in FAST} | {
     Bidirectional: keras.layers.Bidirectional
 }
-_CELLS = {
+_CELLS: dict[type, type[cells.Cell]] = {
     keras.layers.SimpleRNNCell: cells.SimpleRNN,
     keras.layers.LSTMCell: cells.LSTM,
     keras.layers.GRUCell: cells.GRU,

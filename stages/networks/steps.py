@@ -53,6 +53,11 @@ def training_steps(
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum, state
 
+    return _by_shape(steps)
+
+
+def _by_shape(function: Compiled) -> Compiled:
+    """Returns the function, compiled for each shape of a batch, whatever their number in a call."""
     compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
 
     def call(
@@ -60,14 +65,13 @@ def training_steps(
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         shapes = tuple(tuple(array.shape[1:]) for array in tf.nest.flatten(chunk))
         if shapes not in compiled:
-            # The number of batches differs from call to call.
             signature = [
                 tf.nest.map_structure(
                     lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), chunk
                 ),
                 [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in state],
             ]
-            compiled[shapes] = tf.function(steps, input_signature=signature)
+            compiled[shapes] = tf.function(function, input_signature=signature)
         return compiled[shapes](chunk, state)
 
     return call

@@ -11,7 +11,7 @@ from tests.networks.layers import CELLS, MOSTLY_SLOW, models, near, pair, random
 
 
 def twice(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
-    """The gradient of the gradient, with respect to inputs and weights, as for a penalty on gradients."""
+    """The gradient of the gradient, as for a penalty on gradients."""
     with tf.GradientTape() as outer:
         outer.watch(inputs)
         with tf.GradientTape() as inner:

@@ -55,12 +55,12 @@ def test_equals_keras(cell: str, case: str) -> None:
         compare(pair(cell, dtype, **ARGUMENTS[case]), random(9, rows, steps, 3), states, mask, True)
 
 
-@pytest.mark.parametrize("padding", ["right", "left", "holes"])
+@pytest.mark.parametrize("padding", ["right", "left", "scattered"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_masks(cell: str, padding: str) -> None:
     rows, steps = 9, 7
     mask = right_padded(rows, steps)
-    mask = {"right": mask, "left": mask[:, ::-1], "holes": random(4, rows, steps) > 0}[padding]
+    mask = {"right": mask, "left": mask[:, ::-1], "scattered": random(4, rows, steps) > 0}[padding]
     for sequences in (True, False):
         layers = pair(cell, return_sequences=sequences, return_state=True)
         for built in layers:
@@ -132,7 +132,7 @@ def test_mixed_precision(cell: str, dtype: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("steps", [5, recurrence.LONG])
 def test_without_training(cell: str, steps: int) -> None:
-    """Gradients without `training`, as for saliency, take another way through the code."""
+    """Gradients without `training`, as for saliency, run other code."""
     compare(
         pair(cell, "float64", return_sequences=True, return_state=True),
         random(9, 8, steps, 3),

@@ -145,7 +145,7 @@ def test_the_validation_loss_counts_each_value_once_whatever_the_batch_size() ->
     np.testing.assert_allclose(losses, errors.sum() / batch["mask"].sum(), rtol=1e-5)
 
 
-def test_a_loss_that_is_no_number_is_one_clear_error() -> None:
+def test_a_loss_that_is_not_finite_is_a_clear_error() -> None:
     class Wild(Numbers):
         def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
             batch = super().cut(indices)
@@ -161,10 +161,10 @@ def test_a_loss_that_is_no_number_is_one_clear_error() -> None:
     ("carried", "counts"),
     [(None, [1, 2, 3, 4]), ([1, 1, 0, 1], [1, 2, 1, 2]), ([0, 0, 0, 0], [1, 1, 1, 1])],
 )
-def test_the_state_is_carried_unless_the_batch_says_no(
+def test_the_state_is_carried_unless_the_batch_resets_it(
     carried: list[float] | None, counts: list[int]
 ) -> None:
-    """A network that adds 1 to its state, one stream of four examples: what it says is how long the
+    """A network that adds 1 to its state, one stream of four examples: its output is how long the
     state was carried."""
 
     class Ones:
@@ -258,9 +258,9 @@ FOREIGN: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
     "an array more": lambda saved: {**saved, "x": np.zeros(3)},
     "another shape": lambda saved: {**saved, "variable_0": np.zeros((3, 3), np.float32)},
     "a scalar": lambda saved: {**saved, "position": np.array(3)},
-    "another type": lambda saved: {**saved, "best_0": saved["best_0"].astype(np.float64)},
+    "another dtype": lambda saved: {**saved, "best_0": saved["best_0"].astype(np.float64)},
     "epochs of another shape": lambda saved: {**saved, "epochs": np.zeros(3)},
-    "a place behind the epoch": lambda saved: {
+    "a position behind the epoch": lambda saved: {
         **saved,
         "position": saved["position"] + [0, 1000, 0, 0],
     },
@@ -273,7 +273,7 @@ FOREIGN: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_arrays_of_another_training_are_not_gone_on_from(case: str) -> None:
+def test_arrays_of_another_training_are_not_resumed_from(case: str) -> None:
     parameters = Training(epochs=4, batch_size=3, steps_per_call=1, learning_rate=0.05, average=0.8)
     source, store, whole = Wide(11), Memory(6), dropping()
     expected = training.fit(whole, LOSS, source, source, parameters, 4)
