@@ -101,6 +101,12 @@ def paused() -> Iterator[None]:
         _watch.paused = before
 
 
+def reads(path: Path) -> None:
+    """Tells of a file that a library reads past Python, as Arrow does."""
+    if _watch is not None:
+        _hook("open", (str(path), "rb", os.O_RDONLY))
+
+
 def declared_parameters(content: dict[str, Any]) -> dict[str, Any]:
     """Returns the content of `params.yaml` in which the parameters that are not declared for the
     stage raise an error when they are used."""

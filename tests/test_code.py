@@ -227,7 +227,7 @@ PLANTED = {
         "stages/series/generators.py is imported, and the file in data/code",
     ),
     "code of another folder": (
-        "import sys; sys.path.insert(0, 'tools'); import helper",
+        "import sys; sys.path.insert(0, 'tools'); __import__('hel' + 'per')",
         "tools/helper.py is imported, and the file in data/code",
     ),
     "parameters opened directly": (
@@ -243,7 +243,8 @@ PLANTED = {
         "data/evaluations/own/scores.json is read and not declared: add it to the deps",
     ),
     "output of another stage, as a table": (
-        "__import__('pandas').read_parquet('data/ingested/small/table.parquet')",
+        "from stages.files import tables\n"
+        "    tables.read(Path('data/ingested/small/table.parquet'))",
         "data/ingested/small/table.parquet is read and not declared: add it to the deps",
     ),
     "output of another task": (
@@ -309,8 +310,7 @@ def test_a_stage_ends_when_it_reads_what_is_not_declared(
     run(project, "python", "-m", "stages.code")
     done = run(project, "python", "-m", "stages.ingest", "own", ok=False, DVC_STAGE="ingest@own")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: ingest@own: {message}"), done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: ingest@own: {message}"), done.stderr
     # By hand nothing is recorded, and nothing is watched.
     assert "declared" not in run(project, "python", "-m", "stages.ingest", "own", ok=False).stderr
 

@@ -117,6 +117,32 @@ def test_what_other_stages_make_is_no_conflict_of_those_that_read_it() -> None:
     assert merged(lock("0", "0"), lock("1", "0"), lock("2", "0"))[1:] == (["summarize"], ["a"])
 
 
+def test_two_edits_of_code_are_no_conflict() -> None:
+    """Both changed code, and with it the file that says which code a training runs; what `code`
+    reads is in Git, which merges it."""
+
+    def lock(code: str, train: str) -> dict[str, Any]:
+        return {
+            "code": {
+                "cmd": "c",
+                "deps": [{"path": "stages", "md5": f"{code}.dir"}],
+                "outs": [{"path": "data/code", "md5": f"{train}.dir"}],
+            },
+            "train@x": {
+                "cmd": "t",
+                "deps": [{"path": "data/code/train/x.txt", "md5": train}],
+                "outs": [{"path": "data/models/x", "md5": train}],
+            },
+        }
+
+    base = lock("0", "0")
+    assert merged(base, lock("1", "1"), lock("2", "2")) == ({}, ["code", "train@x"], [])
+    # A comment, and an edit: the training is that of the edit.
+    stages, again, conflicts = merged(base, lock("1", "0"), lock("2", "2"))
+    assert (again, conflicts) == (["code"], [])
+    assert stages == {"train@x": lock("2", "2")["train@x"]}
+
+
 def test_the_marks_of_a_conflict_stand_around_its_stage_alone(tmp_path: Path) -> None:
     def lock(name: str, **stages: dict[str, Any]) -> Path:
         YAML().dump({"schema": "2.0", "stages": stages}, tmp_path / name)
@@ -306,6 +332,25 @@ def test_git_merges_by_stage(repository: Path, tmp_path: Path, run: Run) -> None
     done, project = merge(repository, tmp_path, run, lock("a", "f"), lock("f", "b"))
     assert done.returncode == 0, done.stderr
     assert (project / "dvc.lock").read_text() == lock("a", "b")
+
+
+def test_git_merges_the_files_that_name_code(repository: Path, tmp_path: Path, run: Run) -> None:
+    project = shutil.copytree(repository, tmp_path / "project", symlinks=True)
+    if not (project / ".git").exists():
+        run(project, "git", "init", "-q")
+        run(project, "bash", "-euc", "make setup")
+    file = project / "data/code/train/forecasting.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("0  a.py\n0  b.py\n")
+    run(project, "git", "add", "-A")
+    run(project, "git", "commit", "-qm", "base")
+    first = run(project, "git", "branch", "--show-current").stdout.strip()
+    for branch, text in (("theirs", "0  a.py\n2  b.py\n"), (first, "1  a.py\n0  b.py\n")):
+        run(project, "git", "checkout", "-q", *(["-b"] if branch == "theirs" else []), branch)
+        file.write_text(text)
+        run(project, "git", "commit", "-qam", branch)
+    run(project, "git", "merge", "-q", "theirs")
+    assert "<<<<<<<" not in file.read_text()
 
 
 def test_git_stops_at_a_conflict(repository: Path, tmp_path: Path, run: Run) -> None:

@@ -181,6 +181,25 @@ def test_a_stage_without_outputs_is_whole(tmp_path: Path, monkeypatch: pytest.Mo
     assert Path("dvc.lock").read_text() == SMALL
 
 
+def test_entries_of_stages_that_do_not_exist_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train = SMALL[SMALL.index("  a:") : SMALL.index("  b:")].replace("  a:", "  train@{}:")
+    text = SMALL[: SMALL.index("  b:")] + train.format("x") + train.format("gone")
+    Path("dvc.lock").write_text(text)
+    Path("dvc.yaml").write_text(
+        "stages:\n  a: {cmd: python -m a, outs: [a.txt]}\n"
+        "  train: {foreach: '${tasks}', do: {cmd: 'x ${key}', outs: ['${key}']}}\n"
+    )
+    repair.main([])
+    assert Path("dvc.lock").read_text() == text  # without parameters nothing is known
+    Path("params.yaml").write_text("tasks: {x: {}}\n")
+    repair.main([])
+    assert list(stages(Path("dvc.lock").read_text())) == ["a", "train@x"]
+    assert Path(".dvc/tmp/dvc.lock.1").read_text() == text
+
+
 @pytest.mark.parametrize(
     "note",
     [

@@ -184,7 +184,8 @@ def _untracked(repo: Any, root: Path) -> Iterator[str]:
     if tracked(root, "."):
         for stage in repo.index.stages:
             if stage.is_data_source and not tracked(root, stage.path):
-                yield f"{stage.relpath} is missing from Git: git add {stage.relpath}"
+                name = stage.path_in_repo
+                yield f"{name} is missing from Git: git add {name}"
 
 
 def _secrets(path: Path) -> Iterator[str]:

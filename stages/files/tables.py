@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages import watch
 from stages.errors import InputError
 from stages.files.writing import RESTORE, whole
 
@@ -27,6 +28,7 @@ def write_csv(path: Path, table: pd.DataFrame, digits: int = 7) -> None:
 
 def read_chunks(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterator[pd.DataFrame]:
     """Yields a Parquet table in chunks, so that memory holds one chunk at a time."""
+    watch.reads(path)
     with pq.ParquetFile(path) as file:
         # Group by group: asked for all of them at once, Arrow keeps what it has read.
         for group in range(file.num_row_groups):
@@ -35,6 +37,7 @@ def read_chunks(path: Path, columns: Sequence[str], rows: int = 8192) -> Iterato
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    watch.reads(path)
     try:
         return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except pa.ArrowException as error:
