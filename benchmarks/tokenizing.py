@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.windowing import peak
+from benchmarks.memory import peak
 from stages.files.task_data import IngestedTable
 from stages.files.writing import write_json
 from stages.kinds.language_modelling.tokenize_text import Parameters, prepare

@@ -7,7 +7,6 @@ python -m benchmarks.windowing [--rows N] [--json FILE]
 import argparse
 import json
 import multiprocessing
-import re
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.memory import peak
 from stages import kinds
 from stages.files import examples
 from stages.kinds.forecasting.scale_and_window import Parameters, windowed
@@ -25,12 +25,6 @@ from stages.series.data import IngestedSeries, SeriesExamples
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32
 MIB = 1 << 20
-
-
-def peak() -> float:
-    """Returns the largest memory that this program has held so far, in MiB (Linux)."""
-    # getrusage would count what the process held before it became this program.
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 
 def table_of(rows: int) -> tuple[pd.DataFrame, IngestedSeries]:

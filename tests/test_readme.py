@@ -8,6 +8,7 @@ are marked `published`, and `.ci/run` asks for them, not `make test`.
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,9 +28,9 @@ PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md"]
 
 def block_after(marker: str, page: str = README) -> str:
     """Returns the code block that follows a comment."""
-    found = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", page, re.DOTALL)
-    assert found, marker
-    return found[1]
+    match = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", page, re.DOTALL)
+    assert match, marker
+    return match[1]
 
 
 def summary(folder: str = ".") -> dict[str, dict[str, Any]]:
@@ -70,7 +71,7 @@ def test_the_speeds_of_the_recurrent_layers_are_the_committed_ones() -> None:
     names = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
     for case in json.loads(committed("benchmarks/recurrent_speed.json"))["cases"]:
         train, predict, single = (
-            case["milliseconds"][kind] for kind in ("train", "predict", "single")
+            case["milliseconds"][measure] for measure in ("train", "predict", "single")
         )
         shown = [
             *(f"{train[library]:.1f}" for library in ("keras", "reprise", "pytorch")),
@@ -116,9 +117,9 @@ def test_every_make_target_exists(target: str) -> None:
 
 
 def test_make_test_is_about_the_code_and_ci_about_the_projects_state_as_well() -> None:
-    asked = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True).stdout
-    assert "pytest" in asked
-    assert "tools.check" not in asked
+    plan = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert "pytest" in plan
+    assert "tools.check" not in plan
     assert {"make check", "make test", "make test-pages"} <= set(
         (ROOT / ".ci/run").read_text().splitlines()
     )
@@ -168,15 +169,12 @@ def test_every_parameter_that_is_changed_exists() -> None:
 
 def test_every_test_that_proves_a_promise_exists(run: Run) -> None:
     for command in re.findall(r"`pytest ([^`]+)`", README):
-        paths, _, name = command.partition(" -k ")
-        assert all((ROOT / path).exists() for path in paths.split()), command
-        if name:
-            assert (
-                "::"
-                in run(
-                    ROOT, *("python", "-m", "pytest", "--collect-only"), *paths.split(), "-k", name
-                ).stdout
-            ), command
+        arguments = shlex.split(command)
+        paths = arguments[: arguments.index("-k")] if "-k" in arguments else arguments
+        assert all((ROOT / path).exists() for path in paths), command
+        if paths != arguments:
+            collect = ("python", "-m", "pytest", "--collect-only")
+            assert "::" in run(ROOT, *collect, *arguments).stdout, command
 
 
 def test_every_tool_that_is_named_exists() -> None:
