@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # (name, batch, steps, features, units, layers, both directions)
@@ -74,12 +75,15 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     """Returns, for each of KINDS, what does so many of it with TensorFlow."""
     import numpy as np
 
-    from stages.networks import optimizers, recurrent, training
+    from stages.networks import optimizers, recurrent
     from stages.networks.backend import keras, tf
-    from stages.networks.recurrence import PARTS
+    from stages.networks.losses import elementwise
+    from stages.networks.recurrence import SHARDS
+    from stages.networks.steps import training_steps
+    from stages.networks.training import seed_everything
 
     batch, steps, features, units, layers, both = shape
-    training.seed_everything(0)
+    seed_everything(0)
     inputs = hidden = keras.Input((steps, features), name="x")
     kinds: dict[str, Any] = recurrent.FAST if fast else recurrent.PLAIN
     around = recurrent.Bidirectional if fast else keras.layers.Bidirectional
@@ -89,10 +93,8 @@ def tensorflow_steps(fast: bool, cell: str, shape: list[Any]) -> dict[str, Calla
     network = keras.Model({"x": inputs}, keras.layers.Dense(1)(hidden))
     optimizer = (optimizers if fast else keras.optimizers).Adam()
     optimizer.build(network.trainable_variables)
-    parts = PARTS if fast else 1
-    run = training.training_steps(
-        network, lambda targets, outputs: tf.square(targets - outputs), optimizer, [], None, parts
-    )
+    loss = elementwise(lambda targets, outputs: tf.square(targets - outputs))
+    run = training_steps(network, loss, optimizer, [], None, SHARDS if fast else 1)
     rng = np.random.default_rng(0)
     chunks: dict[int, Any] = {}
 
@@ -142,20 +144,26 @@ def language_steps(fast: bool) -> dict[str, Callable[[int], None]]:
     Keras's layers in Keras's `fit`."""
     import numpy as np
 
-    from stages.kinds.language_modelling import train as kind
-    from stages.networks import optimizers, training
+    from stages import kinds
+    from stages.networks import optimizers
     from stages.networks.backend import keras, tf
+    from stages.networks.state import start
+    from stages.networks.steps import training_steps
+    from stages.networks.training import seed_everything
 
     rows, steps, words, units = 20, 20, 10_000, 200
-    training.seed_everything(0)
+    seed_everything(0)
     tokens = np.random.default_rng(0).integers(0, words, (2, 256 * rows, steps)).astype("int32")
     if fast:
-        parameters = kind.Parameters(cell="lstm", units=units, layers=2, steps=steps)
-        network: Any = kind.build({"examples": "stream", "vocabulary_size": words}, parameters)
+        module = kinds.module("language_modelling", "train")
+        section = {"cell": "lstm", "units": units, "layers": 2, "steps": steps}
+        parameters = module.Parameters.model_validate(section)
+        examples = SimpleNamespace(examples="stream", vocabulary_size=words)
+        network: Any = module.build(examples, parameters, "network")
         optimizer = optimizers.SGD(1.0, global_clipnorm=5.0)
         optimizer.build(network.trainable_variables)
-        run = training.training_steps(network, kind.loss(parameters), optimizer, [], None)
-        state = training.start(network, rows)
+        run = training_steps(network, module.loss(parameters), optimizer, [], None)
+        state = start(network, rows)
     else:
         layers = [keras.layers.LSTM(units, return_sequences=True, stateful=True) for _ in range(2)]
         network = keras.Sequential(

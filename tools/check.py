@@ -58,8 +58,8 @@ def faults(root: Path) -> Iterator[str]:
     wrong = list(_of_check(_parameters, root))
     yield from wrong
     # The graph is made of the parameters.
-    for check in () if wrong else CHECKS:
-        yield from _of_check(check, root)
+    if not wrong:
+        yield from dict.fromkeys(line for check in CHECKS for line in _of_check(check, root))
 
 
 def _parameters(root: Path) -> Iterator[str]:

@@ -28,6 +28,12 @@ def faults(root: Path) -> Iterator[str]:
         raise InputError(
             f"dvc.yaml: stages: expected a mapping of stages by name, received {stages!r}"
         )
+    for name in kinds.PREPARING:
+        tasks = parameters.read_all(root / "params.yaml").get(name) or []
+        yield from (
+            f"params.yaml: {name}: {task} is twice in this list: remove one"
+            for task in sorted({task for task in tasks if tasks.count(task) > 1})
+        )
     for name, entry in stages.items():
         body = entry.get("do", entry) if isinstance(entry, dict) else entry
         if not isinstance(body, dict):
@@ -48,7 +54,7 @@ def faults(root: Path) -> Iterator[str]:
             try:
                 yield from _undeclared(root, str(name), body)
             except InputError as error:
-                yield str(error)
+                yield f"dvc.yaml: {name}: {error}"
 
 
 def _repeated(name: str, lists: dict[str, list[Any]]) -> Iterator[str]:
@@ -128,7 +134,12 @@ def _is_code(path: str) -> bool:
 def _parameters_of(entry: Any) -> list[Any]:
     """Returns the parameters that an entry of `params` names in params.yaml: its own name, or those
     of a mapping of files."""
-    return (entry.get("params.yaml") or []) if isinstance(entry, dict) else [entry]
+    if not isinstance(entry, dict):
+        return [entry]
+    names = entry.get("params.yaml") or []
+    if not isinstance(names, list):
+        raise InputError(f"params.yaml: expected a list of parameters, received {names!r}")
+    return names
 
 
 def parameters_read(root: Path, stage: str, each: str) -> set[str]:

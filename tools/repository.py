@@ -42,6 +42,7 @@ def faults(root: Path) -> Iterator[str]:
 
     try:
         with Repo(root) as repo:
+            repo.index.check_graph()
             found = [*_stale(repo, files), *_unknown(repo, root), *_ignored(repo, root)]
             found += _untracked(repo, root)
             cached = [out.fs_path for out in repo.index.outs if out.use_cache]
@@ -73,9 +74,9 @@ def _stale(repo: Any, files: dict[str, str]) -> Iterator[str]:
     """Yields every stage whose entry in `dvc.lock` does not belong to its command, code, parameters
     and data as they are now.
 
-    `files` holds what those in `data/code` would if they were written now. A dependency that is another stage's output is compared
-    with that stage's entry, so that nothing has to be pulled. Of stages that are stale only because
-    others are, none is named: `dvc repro` says what it runs.
+    `files` holds what those in `data/code` would if they were written now. A dependency that is
+    another stage's output is compared with that stage's entry, so that nothing has to be pulled. Of
+    stages that are stale only because others are, none is named: `dvc repro` says what it runs.
     """
     made = {out.fs_path: out for out in repo.index.outs}
     for stage in repo.index.stages:

@@ -1,13 +1,13 @@
 """SimpleRNN, LSTM and GRU: Keras's layers, with a loop that trains as fast as the machine allows.
 
 `SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` take the arguments of the Keras layers of these
-names, have their weights, and give their results and gradients to rounding. They call themselves by
-Keras's classes where Keras asks, so that a saved model is one of plain Keras and loads without this
-package; `accelerate` gives a loaded model the fast loop back.
+names, have their weights, and give their results and gradients up to rounding. To Keras they
+present themselves as Keras's own classes, so that a saved model is one of plain Keras and loads
+without this package; `accelerate` gives a loaded model the fast loop back.
 
-The fast loop is for CPUs. On a GPU the layers take Keras's way, which is cuDNN. Where a layer, or
-what it is called with, is not covered they take it too, and a debug message of the logger `reprise`
-says why. So they do in a model that is exported, as other programs than TensorFlow cannot read a
+The fast loop is for CPUs. On a GPU the layers run Keras's own loop, which is cuDNN. They also do so
+where a layer, or what it is called with, is not covered, and a debug message of the logger
+`reprise` says why; and in a model that is exported, as other programs than TensorFlow cannot read a
 compiled loop.
 """
 
@@ -18,32 +18,33 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from stages.networks import recurrence
+from stages.networks import cells, recurrence
 from stages.networks.backend import keras, tf
+from stages.networks.loops import Weights
 
 log = logging.getLogger("reprise")
 
 # Packages that write a network for other programs, which cannot read loops that XLA compiles.
 EXPORTERS = ("keras.src.export.", "tensorflow.lite.", "tensorflow.python.saved_model.", "tf2onnx.")
 
-_parts = ContextVar("parts", default=recurrence.SHARDS)
+_shards = ContextVar("shards", default=recurrence.SHARDS)
 
 
 @contextmanager
 def unsharded() -> Iterator[None]:
-    """Within it the layers leave a batch whole: their caller has divided it already."""
-    token = _parts.set(1)
+    """Within it the layers do not divide a batch: their caller has done so already."""
+    token = _shards.set(1)
     try:
         yield
     finally:
-        _parts.reset(token)
+        _shards.reset(token)
 
 
 class _Fast:
     """The fast loop in place of the Keras layer's own; mixed into a subclass of it."""
 
-    # What `save` and `clone_model` write down and build again is the plain Keras layer; but of a
-    # subclass it is that.
+    # `save` and `clone_model` write down and rebuild the plain Keras layer; a user's subclass stays
+    # what it is.
     __class__ = property(lambda self: _PLAIN.get(type(self), type(self)))
 
     cell: Any
@@ -54,28 +55,29 @@ class _Fast:
         """Returns the last output (B, U), the outputs (B, T or 1, U) and the last states, of
         `sequences` (B, T, F)."""
         states = [tf.convert_to_tensor(state) for state in tf.nest.flatten(initial_state)]
-        of_steps = tf.nest.flatten(mask)[0]
-        reason = self._uncovered() or self._unsuited(sequences, states, of_steps)
+        step_mask = tf.nest.flatten(mask)[0]
+        reason = self._uncovered() or self._unsuited(sequences, states, step_mask)
         if reason is not None:
             log.debug("%s: Keras's own loop, as %s", self.name, reason)  # type: ignore[attr-defined]
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
-        sequences, states, mask = _aligned(sequences, states, of_steps, self.cell.units)
+        sequences, states, mask = _aligned(sequences, states, step_mask, self.cell.units)
         if self.go_backwards:  # type: ignore[attr-defined]
             sequences = tf.reverse(sequences, [1])
             mask = None if mask is None else tf.reverse(mask, [1])
         inputs, kernel, bias, recurrent_bias, dropped = self._inputs(sequences, states[0], training)
-        weights = (kernel, tf.convert_to_tensor(self.cell.recurrent_kernel), bias, recurrent_bias)
-        wanted = self.return_sequences or mask is not None  # type: ignore[attr-defined]
-        outputs, states = recurrence.run(
-            self._recurrence(),
+        recurrent_kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        weights = Weights(kernel, recurrent_kernel, bias, recurrent_bias)
+        sequences_needed = self.return_sequences or mask is not None  # type: ignore[attr-defined]
+        outputs, states = recurrence.compute(
+            self._equations(),
             inputs,
             states,
             weights,
             mask,
             dropped,
             bool(training),
-            wanted,
-            _parts.get(),
+            sequences_needed,
+            _shards.get(),
             _within_xla(),
         )
         if mask is None:
@@ -86,16 +88,16 @@ class _Fast:
         outputs = tf.where(shown[:, :, None], outputs, tf.zeros_like(outputs))
         return outputs[:, -1], outputs, states
 
-    def _recurrence(self) -> Any:
+    def _equations(self) -> cells.Cell:
         recurrent = getattr(self.cell, "recurrent_activation", None)
-        return _RECURRENCES[type(self.cell)](
+        return _CELLS[type(self.cell)](
             self.cell.activation.__name__, getattr(recurrent, "__name__", "sigmoid")
         )
 
     def _uncovered(self) -> str | None:
-        """Returns why the fast loop does not serve this layer; None if it does."""
+        """Returns why the fast loop does not support this layer; None if it does."""
         cell = self.cell
-        if type(cell) not in _RECURRENCES:
+        if type(cell) not in _CELLS:
             return f"its cell is a {type(cell).__name__}"
         if tf.config.list_logical_devices("GPU"):
             return "there is a GPU"
@@ -110,8 +112,8 @@ class _Fast:
         if 1 in (cell.dropout, cell.recurrent_dropout):
             return "it drops everything, which not all cells do"
         if not getattr(cell, "reset_after", True):
-            return "its reset gate stands before the product"
-        covered = [getattr(keras.activations, name) for name in recurrence.ACTIVATIONS]
+            return "its reset gate comes before the product"
+        covered = [getattr(keras.activations, name) for name in cells.ACTIVATIONS]
         for activation in (
             cell.activation,
             getattr(cell, "recurrent_activation", keras.activations.sigmoid),
@@ -125,7 +127,7 @@ class _Fast:
         if {self.cell.kernel.dtype} != {
             array.dtype.name for array in (sequences, *states) if array.dtype.is_floating
         }:
-            return "its inputs, states and weights are of several types"
+            return "its inputs, states and weights have several dtypes"
         if (
             len(
                 {array.shape[0] for array in (sequences, *states, mask) if array is not None}
@@ -133,12 +135,12 @@ class _Fast:
             )
             > 1
         ):
-            return "its inputs, states and mask are of several batches"
+            return "its inputs, states and mask have several batch sizes"
         if mask is not None and (
             mask.shape[2:] not in ((), (1,))
             or len({mask.shape[1], sequences.shape[1]} - {None}) > 1
         ):
-            return f"its mask is of shape {mask.shape}"
+            return f"its mask has the shape {mask.shape}"
         return None
 
     def _inputs(self, sequences: Any, state: Any, training: bool) -> tuple[Any, Any, Any, Any, Any]:
@@ -157,10 +159,10 @@ class _Fast:
         if dropped is not None:
             dropped = tf.stack(dropped if isinstance(dropped, list) else [dropped])
         if isinstance(masks, list):
-            # Each gate sees other inputs, so that there is a product for each.
-            parts = zip(masks, tf.split(kernel, len(masks), 1), strict=True)
+            # Each gate sees other inputs, so each has a product of its own.
+            gates = zip(masks, tf.split(kernel, len(masks), 1), strict=True)
             inputs = tf.concat(
-                [tf.tensordot(sequences * mask[:, None], part, 1) for mask, part in parts], 2
+                [tf.tensordot(sequences * mask[:, None], gate, 1) for mask, gate in gates], 2
             )
             return inputs if bias is None else inputs + bias, None, None, recurrent_bias, dropped
         return (
@@ -191,8 +193,7 @@ class Bidirectional(keras.layers.Bidirectional):
 
     def __init__(self, layer: Any, **arguments: Any) -> None:
         super().__init__(layer, **arguments)
-        # Keras builds both directions anew from the layer's configuration, which is the plain
-        # layer's.
+        # Keras builds both directions from the layer's configuration, which is the plain layer's.
         if isinstance(layer, _Fast):
             accelerate(self)
 
@@ -203,7 +204,7 @@ class Bidirectional(keras.layers.Bidirectional):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
-        # The directions run side by side already.
+        # The directions are computed side by side already.
         with unsharded():
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
@@ -213,13 +214,13 @@ class Bidirectional(keras.layers.Bidirectional):
 def _aligned(
     sequences: Any, states: list[Any], mask: Any, units: int
 ) -> tuple[Any, list[Any], Any]:
-    """Returns the sequences in the states' type, and the states and the mask (B, T) in the
+    """Returns the sequences with the states' dtype, and the states and the mask (B, T) with the
     sequences' shape.
 
-    What is known of one shape is used for the others; what is known of none is broadcast, as
-    Keras's loop would.
+    A size that is known of one of them is used for the others; one that is unknown is broadcast at
+    run time, as Keras's loop would.
     """
-    # Keras takes whole numbers and truth values as well.
+    # Keras accepts integers and booleans as well.
     sequences = tf.cast(sequences, states[0].dtype)
     if sequences.shape[0] is None and states[0].shape[0] is not None:
         sequences = tf.ensure_shape(sequences, [states[0].shape[0], None, None])
@@ -240,7 +241,7 @@ def _aligned(
 
 
 def _exporting() -> bool:
-    """Returns whether the layer is traced for a file that something else than Keras reads."""
+    """Returns whether the layer is traced for a file that programs other than Keras read."""
     if tf.executing_eagerly():
         return False
     modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None))
@@ -260,20 +261,20 @@ PLAIN = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru":
 _PLAIN: dict[type, type] = {FAST[name]: PLAIN[name] for name in FAST} | {
     Bidirectional: keras.layers.Bidirectional
 }
-_RECURRENCES = {
-    keras.layers.SimpleRNNCell: recurrence.SimpleRNN,
-    keras.layers.LSTMCell: recurrence.LSTM,
-    keras.layers.GRUCell: recurrence.GRU,
+_CELLS = {
+    keras.layers.SimpleRNNCell: cells.SimpleRNN,
+    keras.layers.LSTMCell: cells.LSTM,
+    keras.layers.GRUCell: cells.GRU,
 }
 
 
 def accelerate(model: keras.layers.Layer) -> keras.layers.Layer:
     """Gives the recurrent layers of a model, or a layer, the fast loop, in place; its weights stay.
     Returns it."""
-    kinds = {plain: fast for fast, plain in _PLAIN.items()}
+    fast = {plain: fast for fast, plain in _PLAIN.items()}
     for layer in model._flatten_layers():
-        if type(layer) in kinds:
-            object.__setattr__(layer, "__class__", kinds[type(layer)])
+        if type(layer) in fast:
+            object.__setattr__(layer, "__class__", fast[type(layer)])
     return model
 
 
@@ -292,8 +293,8 @@ def layer(
     states, (batch, units) each: one for `simple_rnn` and `gru`, two for `lstm` (hidden state, cell
     state).
     """
-    kinds = FAST if fast else PLAIN
-    return kinds[cell](
+    classes = FAST if fast else PLAIN
+    return classes[cell](
         units,
         activation=activation,
         recurrent_dropout=recurrent_dropout,

@@ -49,7 +49,7 @@ def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Sample], Any]:
-    """Ingests and prepares a sample in a temporary folder as the stages do. Returns its examples."""
+    """Ingests and prepares a sample in a temporary folder, as the stages do."""
 
     def prepare(kind: str, sample: Sample) -> Any:
         monkeypatch.chdir(tmp_path)
