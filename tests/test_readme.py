@@ -1,11 +1,12 @@
-"""What the README shows is real: its commands exist, its outputs are those of the committed run,
-its links lead somewhere.
+"""What the pages show is real: their commands exist, their outputs are those of the committed run,
+their examples work and their links lead to files.
 
-Pages are held to what is committed, not to what somebody's run, or edit of params.yaml, has just
-made of it. Whoever commits results of their own has other numbers than these pages: so these tests
-are marked `published`, and `.ci/run` asks for them, not `make test`.
+Pages are compared with what is committed, not with what a run or an edit of params.yaml has since
+changed. A commit of other results makes these numbers outdated, so the tests of numbers are marked
+`published`, and `.ci/run` runs them, not `make test`.
 """
 
+import importlib
 import json
 import re
 import shlex
@@ -19,17 +20,21 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages import baseline, check, ingest, scale_and_window, summarize, tokenize_text
+from stages import baseline, check, ingest, kinds, scale_and_window, summarize, tokenize_text
 from tests.conftest import ROOT, Run, committed
+from tools.check import faults
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md"]
+SHARING = (ROOT / "SHARING.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md"))
+PAGES.append("benchmarks/README.md")
 
 
-def block_after(marker: str, page: str = README) -> str:
-    """Returns the code block that follows a comment."""
-    match = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", page, re.DOTALL)
-    assert match, marker
+def block_after(text: str, page: str = README) -> str:
+    """Returns the first code block that begins directly after a text."""
+    match = re.search(rf"{re.escape(text)}\n+```\w*\n(.*?)```", page, re.DOTALL)
+    assert match, text
     return match[1]
 
 
@@ -40,13 +45,15 @@ def summary(folder: str = ".") -> dict[str, dict[str, Any]]:
 @pytest.mark.published
 def test_the_table_on_the_first_screen_is_the_committed_runs() -> None:
     page = committed("README.md")
-    assert block_after("output: dvc repro", page).splitlines() == summarize.table(summary())
+    assert block_after("<!-- output: dvc repro -->", page).splitlines() == summarize.table(
+        summary()
+    )
     assert page.index("output: dvc repro") < 1500
 
 
 @pytest.mark.published
 def test_the_diff_starts_from_the_committed_run() -> None:
-    shown = block_after("output: dvc metrics diff", committed("README.md"))
+    shown = block_after("<!-- output: dvc metrics diff -->", committed("README.md"))
     scores = summary()["carbon_dioxide"]
     rows = dict(re.findall(r"carbon_dioxide\.(\w+)\s+(-?[\d.]+)\s+-?[\d.]+\s+-?[\d.]+", shown))
     assert {"mae", "skill"} <= set(rows)
@@ -84,42 +91,57 @@ def test_the_speeds_of_the_recurrent_layers_are_the_committed_ones() -> None:
 
 
 def links(page: str) -> list[str]:
-    return re.findall(r"\]\(([^)#]+)\)", page)
+    """Returns the relative links of a page; with the heading that they lead to, if any."""
+    return [link for link in re.findall(r"\]\(([^)]+)\)", page) if "://" not in link]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in links(page.read_text()):
-        assert target.startswith(("https://", "data/")) or (page.parent / target).exists(), target
+def headings(page: str) -> set[str]:
+    """Returns the anchors that GitHub gives the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    page = ROOT / name
+    for link in links(page.read_text()):
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        # Results are tested as they are committed.
+        assert target.exists() or path.startswith("data/"), link
+        assert not heading or heading in headings(target.read_text()), link
 
 
 @pytest.mark.published
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_results_that_are_shown_are_committed(page: Path) -> None:
-    for target in links(committed(page.relative_to(ROOT).as_posix())):
-        if target.startswith("data/"):
-            assert (
-                subprocess.run(
-                    ["git", "cat-file", "-e", f"HEAD:./{target}"], cwd=page.parent
-                ).returncode
-                == 0
-            ), target
+@pytest.mark.parametrize("name", PAGES)
+def test_results_that_are_shown_are_committed(name: str) -> None:
+    for link in links(committed(name)):
+        if link.startswith("data/"):
+            path = Path(name).parent / link
+            done = subprocess.run(["git", "cat-file", "-e", f"HEAD:./{path}"], cwd=ROOT)
+            assert done.returncode == 0, path
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README))))
+TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README + CONTRIBUTING + SHARING, re.MULTILINE))
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_make_target_exists(target: str) -> None:
-    assert (
-        subprocess.run(
-            ["make", "-n", target], cwd=ROOT, capture_output=True, check=False
-        ).returncode
-        == 0
-    )
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0
+
+
+def test_the_readme_lists_all_targets_that_run_something() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets - {"clean", "hooks", "setup"} <= TARGETS
 
 
 def test_make_test_is_about_the_code_and_ci_about_the_projects_state_as_well() -> None:
-    plan = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True).stdout
-    assert "pytest" in plan
-    assert "tools.check" not in plan
+    commands = subprocess.run(
+        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    assert "pytest" in commands
+    assert "tools.check" not in commands
     assert {"make check", "make test", "make test-pages"} <= set(
         (ROOT / ".ci/run").read_text().splitlines()
     )
@@ -169,24 +191,72 @@ def test_every_parameter_that_is_changed_exists() -> None:
 
 def test_every_test_that_proves_a_promise_exists(run: Run) -> None:
     for command in re.findall(r"`pytest ([^`]+)`", README):
-        arguments = shlex.split(command)
-        paths = arguments[: arguments.index("-k")] if "-k" in arguments else arguments
-        assert all((ROOT / path).exists() for path in paths), command
-        if paths != arguments:
-            collect = ("python", "-m", "pytest", "--collect-only")
-            assert "::" in run(ROOT, *collect, *arguments).stdout, command
+        paths, _, expression = command.partition(" -k ")
+        assert all((ROOT / path).exists() for path in paths.split()), command
+        if expression:
+            selection = [*paths.split(), "-k", *shlex.split(expression)]
+            assert "::" in run(ROOT, "pytest", "--collect-only", *selection).stdout, command
 
 
-def test_every_tool_that_is_named_exists() -> None:
-    for module in re.findall(
-        r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)",
-        README + (ROOT / "SHARING.md").read_text(),
-    ):
+def test_every_module_that_is_run_exists() -> None:
+    pattern = r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)"
+    for module in re.findall(pattern, README + SHARING + CONTRIBUTING):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
+def test_the_tree_names_all_stages_and_nothing_that_does_not_exist() -> None:
+    tree = block_after("## The tree")
+    names = set(re.findall(r"\w+\.py", tree))
+    stages, tools = (
+        {path.name for path in ROOT.glob(f"{name}/*.py")} for name in ("stages", "tools")
+    )
+    assert stages - {"__init__.py"} <= names <= stages | tools
+    folders = re.findall(r"^  (\w+)/", tree, re.MULTILINE)
+    assert sorted(folders) == sorted(path.parent.name for path in ROOT.glob("stages/*/__init__.py"))
+
+
+def test_code_in_contributing_is_that_of_the_files_it_names() -> None:
+    pattern = r"^( *)<!-- (\S+\.py) -->\n *```python\n(.*?)\n *```"
+    blocks = re.findall(pattern, CONTRIBUTING, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == CONTRIBUTING.count("```python")
+    for indent, path, block in blocks:
+        code = "".join(f"{line.removeprefix(indent)}\n" for line in block.splitlines())
+        assert f"\n{code}" in (ROOT / path).read_text(), f"{path}: {code}"
+
+
+def test_the_tree_of_a_kind_in_contributing_is_that_of_the_example() -> None:
+    tree = block_after("runs that task up to its prediction.", CONTRIBUTING)
+    names = set(re.findall(r"(?:^ +|, )(\w+\.(?:py|json))", tree, re.MULTILINE))
+    assert names == {path.name for path in (ROOT / "tests/kinds/parity").glob("*.*")}
+
+
+def test_the_task_of_the_new_kind_in_contributing_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = YAML(typ="safe").load(block_after("<!-- new kind -->", CONTRIBUTING))
+    assert entries["tokenize_text"] == list(entries["tasks"])
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(ROOT / "tests/kinds")])
+    for stage, section in entries["tasks"]["parity"].items():
+        if stage != "kind":
+            module = importlib.import_module(f"stages.kinds.parity.{stage}")
+            module.Parameters.model_validate(section)
+
+
+def test_results_are_recorded_for_renamed_variables_without_running_a_task(
+    project: Path, run: Run
+) -> None:
+    for path in (project / "stages").rglob("*.py"):
+        path.write_text(path.read_text() + "\nRENAMED = 1\n")
+    before = json.loads((project / "data/metrics/summary.json").read_text())
+    recipe = block_after("this runs no task:", CONTRIBUTING)
+    output = run(project, "bash", "-euc", recipe).stdout
+    assert set(re.findall(r"Running stage '([^']+)'", output)) <= {"code", "check"}
+    assert "up to date" in run(project, "dvc", "status").stdout
+    run(project, "git", "add", "--all")
+    assert not list(faults(project))
+    assert json.loads((project / "data/metrics/summary.json").read_text()) == before
+
+
 def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = block_after("own data")
+    task = block_after("<!-- own data -->")
     assert len(task.splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
@@ -205,7 +275,7 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_example_of_own_texts_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = block_after("own texts")
+    task = block_after("<!-- own texts -->")
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     Path("data/raw/letters.txt").write_text(

@@ -10,9 +10,9 @@ from stages.kinds.parity import Examples
 from stages.kinds.parity.train import Sequences
 
 from stages.kinds.data import Answer, Prediction, Request
-from stages.sections import Section, written
+from stages.sections import Section, matching
 
-Bits = Annotated[str, written("[01]+", "zeros and ones, such as 0110")]
+Bits = Annotated[str, matching("[01]+", "zeros and ones, such as 0110")]
 
 
 class Parameters(Section):
