@@ -18,9 +18,9 @@ import pandas as pd
 
 from benchmarks.memory import peak
 from stages import kinds
+from stages.batching import Batch, Batches, cut_ahead, plan
 from stages.files import examples
 from stages.kinds.forecasting.scale_and_window import Parameters, windowed
-from stages.networks.batching import Batch, Batches, cut_ahead, plan
 from stages.series.data import IngestedSeries, SeriesExamples
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32

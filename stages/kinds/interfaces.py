@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from stages.batching import Batches
 from stages.files.task_data import IngestedTable, TaskData
 from stages.formats import FileFormat
 from stages.kinds.data import (
@@ -84,8 +85,8 @@ class Train(Protocol):
     @property
     def Parameters(self) -> type[Training]: ...
 
-    def batches(self, examples: Any, split: str, parameters: Any) -> Any:
-        """Returns the source of batches of a split, `stages.networks.training.Batches`."""
+    def batches(self, examples: Any, split: str, parameters: Any) -> Batches:
+        """Returns the source of batches of a split."""
 
     def build(self, examples: Any, parameters: Any, name: str) -> Any:
         """Returns a Keras model."""

@@ -15,7 +15,7 @@ from stages.networks.recurrence import SHARDS
 from stages.networks.state import call
 
 # (outputs, batch) -> the sum of the losses, and their weight, scalars of float32. What the batch's
-# mask excludes counts in neither. The batch is a `stages.networks.batching.Batch` of tensors.
+# mask excludes counts in neither. The batch is a `stages.batching.Batch` of tensors.
 Loss = Callable[[tf.Tensor, dict[str, Any]], tuple[tf.Tensor, tf.Tensor]]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from stages.batching import Batches, cut_ahead, plan
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batches, cut_ahead, plan
 from stages.networks.state import call, names, start
 
 # (outputs, batch) -> (batch, ...) what is kept of the outputs

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from stages.batching import Batches, Chunk, cut_ahead, plan
 from stages.errors import InputError
 from stages.networks import optimizers
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batches, Chunk, cut_ahead, plan
 from stages.networks.losses import Loss
 from stages.networks.parameters import Training
 from stages.networks.progress import Checkpoints, History, Progress
@@ -50,7 +50,7 @@ def fit(
             loss takes them, or the dictionary that `stages.networks.state` describes.
         loss: its sum over the examples, divided by its weight, is minimised in each batch.
         train, validation: the examples. All training examples are seen once in an epoch, in an
-            order that `seed` decides; see `stages.networks.batching.plan`.
+            order that `seed` decides; see `stages.batching.plan`.
         seed: of the epochs' orders; the weights and dropout follow `seed_everything`.
         checkpoints: where training is saved whenever it is due and at its end. If it holds one,
             training resumes from there.

@@ -3,9 +3,10 @@ when a batch needs them."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+
+from stages.batching import Batch
 
 
 def spans(boundaries: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
@@ -81,7 +82,7 @@ class Windows:
         series = np.searchsorted(self._ends, indices, side="right")
         return self._offsets[series] + self.stride * indices, series
 
-    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
         """Returns the windows `indices` as a batch.
 
         Returns:
@@ -95,9 +96,10 @@ class Windows:
             "calendar": self.calendar[steps],
             "series": series.astype(np.int32),
         }
-        return {"inputs": inputs, **self.future(indices)}
+        future = self.future(indices)
+        return {"inputs": inputs, "targets": future["targets"], "mask": future["mask"]}
 
-    def future(self, indices: np.ndarray) -> dict[str, Any]:
+    def future(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Returns `targets` and `mask` of the windows `indices`, (windows, horizon, targets)
         float32; mask 0 is never scored."""
         steps = self.locate(indices)[0][:, None] + np.arange(self.horizon)

@@ -3,10 +3,10 @@ from the flat array when needed."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from stages.batching import Batch
 from stages.text.data import TextExamples
 from stages.text.tokens import PAD
 
@@ -54,7 +54,7 @@ class Stream:
         places = stream[:, None] * self._length + within
         return places, (within < self._length) & (places < len(self.ids))
 
-    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
         """Returns `inputs`: `tokens` (examples, steps) int32; `targets` likewise; `mask` float32, 1
         for those that count.
 
@@ -66,7 +66,11 @@ class Stream:
         tokens[before < 0] = self.first
         tokens[~real] = PAD
         targets = np.where(real, self.ids[np.where(real, places, 0)], PAD).astype(np.int32)
-        batch = {"inputs": {"tokens": tokens}, "targets": targets, "mask": real.astype(np.float32)}
+        batch: Batch = {
+            "inputs": {"tokens": tokens},
+            "targets": targets,
+            "mask": real.astype(np.float32),
+        }
         if self.carry:
             block, stream = np.divmod(indices, self.streams)
             batch["carried"] = ((block + stream) % self.carry > 0).astype(np.float32)
@@ -99,7 +103,7 @@ class Prefixes:
     def __len__(self) -> int:
         return len(self._targets)
 
-    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
         """Returns `inputs`: `tokens` (examples, steps) int32; `targets` and `mask` (examples,)."""
         places = self._targets[indices]
         start = self.starts[np.searchsorted(self.starts, places, side="right") - 1]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from stages import check, ingest, kinds, scale_and_window, tokenize_text
+from stages.batching import Batch, Batches
 from stages.files import examples, models
 from stages.kinds.data import Sample
 from stages.networks import recurrent, state, training
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batch, Batches
 from stages.networks.prediction import predict
 
 PREPARE = {"scale_and_window": scale_and_window.main, "tokenize_text": tokenize_text.main}

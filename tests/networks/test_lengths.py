@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.networks import batching, losses, recurrent, training
+from stages import batching
+from stages.batching import Batch
+from stages.networks import losses, recurrent, training
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batch
 from stages.networks.parameters import Training
 from stages.networks.prediction import predict
 from tests.networks.toys import LOSS, Killed, Memory

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.batching import Batch
 from stages.errors import InputError
 from stages.networks import training
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batch
 from stages.networks.parameters import Training
 from tests.networks import toys
 from tests.networks.toys import (

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stages.batching import Batch
 from stages.networks import recurrent, training
 from stages.networks.backend import keras, tf
-from stages.networks.batching import Batch
 from stages.networks.losses import elementwise
 
 

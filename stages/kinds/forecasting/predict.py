@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.batching import Batch
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Prediction, Request
@@ -49,7 +50,7 @@ class Last:
     def __len__(self) -> int:
         return len(self.names)
 
-    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
         return {
             "inputs": {name: array[indices] for name, array in self.inputs.items()},
             "mask": np.zeros(len(indices), np.float32),

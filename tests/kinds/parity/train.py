@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from stages.kinds.parity import Examples
 
-from stages.networks.batching import padded
+from stages.batching import Batch, padded
 from stages.networks.parameters import Training
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def cut(self, indices: np.ndarray, length: int | None = None) -> dict[str, Any]:
+    def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
         """Returns `tokens` (sequences, length) int32; `targets` and `mask` (sequences, 1)."""
         numbers, lengths = self._numbers[indices], self.lengths[indices]
         tokens, _ = padded(

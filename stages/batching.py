@@ -24,7 +24,7 @@ class Batch(TypedDict):
 
     inputs: the network's inputs by name; those that it lacks are ignored.
     targets: an array, or nested dictionaries of arrays, as the loss takes them. They must be valid
-        where the mask is 0 as well: 0 times NaN is NaN.
+        where the mask is 0 as well: 0 times NaN is NaN. None to predict from.
     mask: float32, 0 for what counts in no loss, such as padding. The batch that ends an epoch is
         filled up with examples whose mask is 0.
     carried: (batch,) float32, 0 where training starts from a state of zero although an example
@@ -32,7 +32,7 @@ class Batch(TypedDict):
     """
 
     inputs: dict[str, np.ndarray]
-    targets: Any
+    targets: NotRequired[Any]
     mask: np.ndarray
     carried: NotRequired[np.ndarray]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.networks import batching
-from stages.networks.batching import MAX_SHAPES, Batch, Chunk, cut_ahead, padded, padded_lengths
+from stages import batching
+from stages.batching import MAX_SHAPES, Batch, Chunk, cut_ahead, padded, padded_lengths
 
 
 class Source:
