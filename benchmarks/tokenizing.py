@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.windowing import peak
-from stages import tokenize_text
+from stages.kinds.language_modelling import tokenize_text
 
 LINES, WORDS_A_LINE, VOCABULARY = 8192, 20, 20_000
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import scale_and_window
 from stages.files import examples
+from stages.kinds.forecasting import scale_and_window
 from stages.series import windows
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32
