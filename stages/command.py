@@ -32,7 +32,7 @@ _STEERING = re.compile(
 def printable(text: str) -> str:
     """Returns `text` with what would steer a terminal written as an escape: it may come from data,
     a server or an archive."""
-    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,7 +95,7 @@ def run(main: Callable[[list[str]], None]) -> None:
             )  # who reads the output has enough, as `head` does: nothing to say
         if not isinstance(error, Exception):
             raise
-        sys.exit(printable(f"error: {_said(error)}"))
+        sys.exit(printable(f"error: {_message(error)}"))
 
 
 def _set_up_output() -> None:
@@ -132,9 +132,9 @@ def _give_up_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Returns what a user can do about an error."""
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = {base.__name__ for base in type(error).__mro__}
     reason = _shortened(error)
     if isinstance(error, InputError):
         return str(error)
@@ -142,15 +142,17 @@ def _said(error: Exception) -> str:
         "MemoryError",
         "ResourceExhaustedError",
     }:  # Python's, NumPy's and Arrow's; TensorFlow's
-        return f"expected enough memory, received too little: {reason}. Close other programs, or make the data or the parameters smaller"
+        return (
+            f"expected enough memory, received too little: {reason}. Close other programs, or make "
+            "the data or the parameters smaller"
+        )
     if isinstance(error, OSError):
-        return _of_system(error)
-    return (
-        f"a fault of Reprise's own, not of yours: {type(error).__name__}: {reason}. {_kept(error)}"
-    )
+        return _system_message(error)
+    report = _with_traceback(error)
+    return f"a fault of Reprise's own, not of yours: {type(error).__name__}: {reason}. {report}"
 
 
-def _of_system(error: OSError) -> str:
+def _system_message(error: OSError) -> str:
     if error.errno is None or error.filename is None:
         return os.strerror(error.errno) if error.errno else _shortened(error)
     hint = (
@@ -161,10 +163,11 @@ def _of_system(error: OSError) -> str:
     return f"{error.filename}: {os.strerror(error.errno)}{hint}"
 
 
-def _kept(error: Exception) -> str:
+def _with_traceback(error: Exception) -> str:
     """Puts the traceback into a file outside of the project, whose folder may be a temporary copy
     of DVC's, and says where it is."""
-    text = f"{sys.argv}\nPython {platform.python_version()} on {platform.platform()}\n\n{''.join(traceback.format_exception(error))}"
+    system = f"Python {platform.python_version()} on {platform.platform()}"
+    text = f"{sys.argv}\n{system}\n\n{''.join(traceback.format_exception(error))}"
     try:
         with tempfile.NamedTemporaryFile(
             "w",

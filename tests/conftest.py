@@ -18,7 +18,8 @@ sources:
   hourly: {file: hourly.csv, generator: seasonal, rows: 500}
   verses:
     file: verses.txt
-    lines: [one fish, two fish, red fish, blue fish, one red fish, two blue fish, old fish, new fish, one old fish, one new fish]
+    lines: [one fish, two fish, red fish, blue fish, one red fish, two blue fish, old fish,
+      new fish, one old fish, one new fish]
 scale_and_window: [small, own]
 tokenize_text: [verses]
 tasks:
@@ -32,7 +33,8 @@ tasks:
       split: {train: 0.6, validation: 0.2, test: 0.2}
     scale_and_window: {lookback: 24, horizon: 6, calendar: [hour]}
     baseline: {season: 24}
-    train: {cell: gru, units: 4, segment: 6, dropout: 0.1, epochs: 2, normalise: last_value, average: 0.9}
+    train: {cell: gru, units: 4, segment: 6, dropout: 0.1, epochs: 2, normalise: last_value,
+      average: 0.9}
     evaluate: {}
     predict: {history: 48}
   own:

@@ -110,9 +110,12 @@ def test_what_steers_a_terminal_is_escaped_in_messages_and_in_the_log() -> None:
         command.printable(text) == r"a\x1b[2J\x9b\u202eb\x00 \ud800 zażółć 你好 हिन्दी 👩‍🚀" + "\tc"
     )
     assert ended(failing(InputError(text))) == f"error: {command.printable(text)}"
-    code = "import logging; from stages import command; command.run(lambda _: command.log.info('%s', 'x\\x1b[2Jy'))"
+    code = "from stages import command; command.run(lambda _: command.log.info('%s', 'x\\x1b[2Jy'))"
     assert run(code).stderr == "x\\x1b[2Jy\n"
-    code = "from stages import command; command.run(lambda words: command.parser('').parse_args(words))"
+    code = (
+        "from stages import command; "
+        "command.run(lambda words: command.parser('').parse_args(words))"
+    )
     assert r"unrecognized arguments: \x1b[2J" in run(code, "x", "\x1b[2J").stderr
 
 

@@ -136,7 +136,7 @@ def test_every_package_is_pinned_with_sums_and_no_host_is_named() -> None:
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, dict[str, str]]]:
-    """A database of vulnerabilities on loopback, as osv.dev answers; the dictionary holds what it knows:
+    """A database of vulnerabilities on loopback, as osv.dev answers; the dictionary is its content:
     package -> vulnerability."""
     known: dict[str, str] = {}
 
