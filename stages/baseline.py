@@ -21,13 +21,13 @@ log = logging.getLogger("reprise")
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
     kind = parameters.kind(task)
-    module, judge = kinds.module(kind, "baseline"), kinds.module(kind, "evaluate")
+    module = kinds.module(kind, "baseline")
     section = parameters.section(task, "baseline", module.Parameters)
-    score = parameters.section(task, "evaluate", judge.Parameters).score
+    score = parameters.section(task, "evaluate", kinds.module(kind, "evaluate").Parameters).score
     package = kinds.package(kind)
     with naming(f"task {task}"):
         baselines = module.baseline(TaskData(task, package.Ingested, package.Examples), section)
-        check_score(baselines, score, judge.SCORES)
+        check_score(baselines, score, kinds.module(kind, "scores").SCORES)
     folder = Path("data/baselines") / task
     examples.write_arrays(folder, baselines.arrays, {"parameters": section.model_dump()})
     write_json(folder / "scores.json", baselines.scores)

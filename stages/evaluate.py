@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
             baselines,
             section,
         )
-    score = module.SCORES[section.score]
+    score = kinds.module(kind, "scores").SCORES[section.score]
     methods = {name: numbers(scores) for name, scores in baselines.scores.items()}
     judged = {name: scores[section.score] for name, scores in methods.items()}
     best = score.best(judged)

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
         folder = Path("data/evaluations") / task
         scores, about = rounded(read_json(folder / "scores.json")), read_json(folder / "about.json")
         write_json(Path("data/metrics") / f"{task}.json", scores)
-        others = kinds.module(entry["kind"], "evaluate").HEADLINES
+        others = kinds.module(entry["kind"], "scores").HEADLINES
         summary[task] = headline(scores, about["score"], about["direction"], others)
     write_json(Path("data/metrics/summary.json"), summary)
     for line in table(summary):

@@ -48,7 +48,7 @@ PLANTED = {
         ),
         "predict: expected the parameters request, network, parameters",
     ),
-    "no scores": ("evaluate.py", edit("SCORES", "RESULTS"), "expected SCORES"),
+    "no scores": ("scores.py", edit("SCORES", "RESULTS"), "expected SCORES"),
     "a module that is missing": ("predict.py", Path.unlink, "predict.py: expected this file"),
     "no sample": ("sample.py", edit("SAMPLES =", "SMALL ="), "expected SAMPLES"),
     "no examples": ("__init__.py", edit("as Examples", "as Rows"), "expected Examples"),

@@ -95,9 +95,10 @@ def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(
         "small",
         "verses",
     }
-    locked = YAML(typ="safe").load(project / "dvc.lock")["stages"]["summarize"]["deps"][0]
+    deps = YAML(typ="safe").load(project / "dvc.lock")["stages"]["summarize"]["deps"]
+    locked = next(entry for entry in deps if entry["path"] == "data/evaluations")
     files = [path for path in project.glob("data/evaluations/[sv]*/*") if path.is_file()]
-    assert (locked["path"], locked["nfiles"]) == ("data/evaluations", len(files))
+    assert locked["nfiles"] == len(files)
 
 
 def test_metrics_have_the_promised_form(finished: Path) -> None:

@@ -88,7 +88,7 @@ def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "values.npy", np.array([{}], dtype=object), allow_pickle=True)
     write_json(tmp_path / "about.json", {"arrays": {"values": {"shape": [1], "dtype": "object"}}})
     with pytest.raises(ValueError, match=r"Python objects|pickle|object arrays"):
-        examples.read(tmp_path)
+        examples.read_arrays(tmp_path)
 
 
 ELSEWHERE = [

@@ -95,22 +95,26 @@ class Train(Protocol):
         """Returns the loss of a batch: (outputs, batch) to its sum and its weight."""
 
 
-class Evaluate(Protocol):
-    """Scores of the network beside its baselines.
+class Scores(Protocol):
+    """The module `scores`.
 
     Attributes:
         SCORES: the scores by which a task can be judged.
-        HEADLINES: other scores that stand in the summary of all tasks.
+        HEADLINES: other scores of the network that stand in the summary of all tasks.
     """
-
-    @property
-    def Parameters(self) -> type[Judged]: ...
 
     @property
     def SCORES(self) -> Mapping[str, Score]: ...
 
     @property
     def HEADLINES(self) -> Sequence[str]: ...
+
+
+class Evaluate(Protocol):
+    """Scores of the network beside its baselines."""
+
+    @property
+    def Parameters(self) -> type[Judged]: ...
 
     def evaluate(
         self,
@@ -158,6 +162,7 @@ MODULES: Mapping[str, type] = {
     "tokenize_text": Prepare,
     "baseline": Baseline,
     "train": Train,
+    "scores": Scores,
     "evaluate": Evaluate,
     "predict": Predict,
     "sample": Samples,

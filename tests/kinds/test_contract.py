@@ -105,7 +105,7 @@ def known_inputs(network: Any, batch: Batch) -> dict[str, Any]:
 def test_a_kind_offers_what_its_interfaces_ask_for(kind: str) -> None:
     assert kinds.module(kind, "sample").SAMPLES
     evaluate = kinds.module(kind, "evaluate")
-    for score in evaluate.SCORES:
+    for score in kinds.module(kind, "scores").SCORES:
         assert evaluate.Parameters.model_validate({"score": score}).score == score
     for template in ("curve.json", "prediction.json"):
         json.loads((kinds.FOLDER / kind / template).read_text())

@@ -9,19 +9,13 @@ import pandas as pd
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
-from stages.scores import Score, numbers
+from stages.kinds.forecasting.scores import SCORES
+from stages.scores import numbers
 from stages.sections import one_of
 from stages.series import intervals, metrics
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.outcomes import Outcomes
 from stages.series.windows import Windows
-
-# All are errors, and 0 is perfect.
-SCORES = {
-    **{name: Score() for name in ("mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae")},
-    "owa": Score(needs="naive2 among baseline.methods"),
-}
-HEADLINES = ("coverage_95",)
 
 
 class Parameters(Judged):

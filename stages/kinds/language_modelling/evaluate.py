@@ -10,17 +10,11 @@ import pandas as pd
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
-from stages.scores import Score
+from stages.kinds.language_modelling.scores import SCORES
 from stages.sections import Count, one_of
 from stages.text import language, streams
 from stages.text.data import IngestedTexts, TextExamples
 
-# The skill of each is relative to 0.
-SCORES = {
-    name: Score()
-    for name in ("perplexity", "nats_per_token", "bits_per_character", "perplexity_per_word")
-}
-HEADLINES: tuple[str, ...] = ()
 GUESSES = 10
 
 

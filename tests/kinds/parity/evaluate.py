@@ -6,16 +6,13 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from stages.kinds.parity import Examples, Ingested
+from stages.kinds.parity.scores import SCORES
 from stages.kinds.parity.train import Sequences
 
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
-from stages.scores import Score
 from stages.sections import one_of
-
-SCORES = {"accuracy": Score(better="higher", perfect=1)}
-HEADLINES: tuple[str, ...] = ()
 
 
 class Parameters(Judged):
