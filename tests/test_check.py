@@ -512,7 +512,7 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("folder", [".", "a folder/it's one"])
+@pytest.mark.parametrize("folder", [".", pytest.param("a folder/it's one", marks=pytest.mark.slow)])
 def test_the_hook_checks_what_is_committed(
     folder: str, finished: Path, tmp_path: Path, run: Run
 ) -> None:

@@ -72,7 +72,7 @@ def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str
     assert not old.exists()
 
 
-@pytest.mark.parametrize("dies", [3, 8])
+@pytest.mark.parametrize("dies", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_each_of_several_networks_goes_on_from_its_own(
     dies: int, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_second_run_has_nothing_to_do(finished: Path, run: Run) -> None:
     assert "Data and pipelines are up to date." in run(finished, "dvc", "repro").stdout
 
 
+@pytest.mark.slow
 def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Run) -> None:
     other = copy_project(tmp_path / "another folder with a longer name", run)
     run(other, "dvc", "repro", "-q", PYTHONHASHSEED="12345", TZ="Asia/Tokyo", LC_ALL="C")
@@ -66,6 +67,7 @@ def test_new_raw_data_reruns_its_task_alone(project: Path, run: Run) -> None:
     assert "ingest@own" in stages_to_run(project, run)
 
 
+@pytest.mark.slow
 def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache(
     project: Path, run: Run
 ) -> None:

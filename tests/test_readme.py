@@ -189,6 +189,7 @@ def test_every_parameter_that_is_changed_exists() -> None:
             value = value[key]
 
 
+@pytest.mark.slow
 def test_every_test_that_proves_a_promise_exists(run: Run) -> None:
     for command in re.findall(r"`pytest ([^`]+)`", README):
         paths, _, expression = command.partition(" -k ")

@@ -82,6 +82,7 @@ def numbers(factor: int) -> str:
     return "y\n" + "".join(f"{(step * factor) % 11 + 0.5}\n" for step in range(110))
 
 
+@pytest.mark.slow
 def test_the_story_of_a_team(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     do("remote", ann)
     bob = cloned("bob", tmp_path, do)

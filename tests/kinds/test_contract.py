@@ -21,6 +21,7 @@ from stages.networks.prediction import predict
 
 PREPARE = {"scale_and_window": scale_and_window.main, "tokenize_text": tokenize_text.main}
 SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
+SLOW = pytest.mark.slow
 SPLITS = ("train", "validation", "test")
 
 SAMPLES = [
@@ -134,7 +135,7 @@ def test_outputs_have_the_shape_of_targets_and_masks(
         assert set(np.unique(batches.cut(np.arange(len(batches)))["mask"])) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=SLOW) for seed in (1, 2))])
 @every_variant
 def test_each_example_of_a_batch_is_answered_as_it_is_alone(
     kind: str, sample: Sample, variant: dict[str, Any], seed: int, prepare: Prepare, tmp_path: Path
