@@ -250,6 +250,22 @@ def test_unknown_sizes(cell: str) -> None:
     assert len(set(sizes)) <= 20
 
 
+def test_sizes_that_are_known_stay_known_after_a_call_with_unknown_ones() -> None:
+    """TensorFlow would use what it traced for unknown sizes for known ones too."""
+    layer = pair("lstm", return_sequences=True, return_state=True)[1]
+    shapes: list[tuple[int | None, ...]] = []
+
+    def noting(inputs: Any) -> Any:
+        results = layer(inputs)
+        shapes.extend(tuple(result.shape) for result in results)
+        return results
+
+    for rows, steps in ((None, None), (4, None), (None, 5), (4, 5)):
+        signature = [tf.TensorSpec([rows, steps, 3])]
+        tf.function(noting, input_signature=signature).get_concrete_function()
+        assert shapes[-3:] == [(rows, steps, 6), (rows, 6), (rows, 6)]
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_same_bytes(cell: str) -> None:
     layer = recurrent.FAST[cell](
