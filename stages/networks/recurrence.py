@@ -27,6 +27,7 @@ def compute(
     weights: Weights,
     mask: Any,
     dropped: Any,
+    known: tuple[int | None, int | None],
     training: bool,
     sequences: bool,
     shards: int = SHARDS,
@@ -38,13 +39,15 @@ def compute(
         inputs: (B, T, F); without an input kernel (B, T, G U), what the gates take from the inputs.
         mask: (B, T), False where a step leaves the states as they are; or None.
         dropped: (G, B, U), the factors of the recurrent dropout for each gate; or None.
+        known: B and T, each None where it is unknown when the graph is made. TensorFlow would
+            otherwise use what it traced for unknown sizes for known ones too, so that shapes and
+            padding would depend on what was computed before.
         training: whether the forward loop keeps what the backward one needs. Gradients are right
             without it too, but cost one more forward loop.
         within_xla: whether XLA compiles the calling function. It is not used, but traced anew for:
             TensorFlow makes other gradients there, of loops that are not compiled on their own, and
             would otherwise reuse those that it made elsewhere.
     """
-    known = inputs.shape[:2]
     rows, steps = (tf.shape(inputs)[axis] if n is None else n for axis, n in enumerate(known))
     size, length = _whole(rows, shards), _whole(steps, 1)
     # A size that is known is an int, one that is not a tensor.
@@ -64,8 +67,10 @@ def compute(
         outputs = None if outputs is None else outputs[:rows, :steps]
         last = [state[:rows] for state in last]
     # What is known when the graph is made stays known for the next layer.
-    shape = [*known, states[0].shape[1]]
-    return None if outputs is None else tf.ensure_shape(outputs, shape), last
+    units = states[0].shape[1]
+    for state in last:
+        state.set_shape([known[0], units])
+    return None if outputs is None else tf.ensure_shape(outputs, [*known, units]), last
 
 
 def _whole(size: Any, multiple: int) -> Any:

@@ -75,6 +75,7 @@ class _Fast:
             weights,
             mask,
             dropped,
+            tuple(inputs.shape[:2]),
             bool(training),
             sequences_needed,
             _shards.get(),

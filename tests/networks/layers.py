@@ -3,19 +3,11 @@
 from typing import Any
 
 import numpy as np
-import pytest
 
 from stages.networks import recurrent
 from stages.networks.backend import keras, tf
 
-
-def slow(parameter: Any) -> Any:
-    return pytest.param(parameter, marks=pytest.mark.slow)
-
-
 CELLS = list(recurrent.FAST)
-# Where each takes many seconds, the cell with the most of its own is in the fast run.
-MOSTLY_SLOW = ["gru", slow("lstm"), slow("simple_rnn")]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10, "mixed_float16": 2e-2, "mixed_bfloat16": 8e-2}
 
 

@@ -25,12 +25,22 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize(("settings", "variables", "words"), [
-    (OWN, {}, []),
-    ({"floatx": "no type"}, {"KERAS_BACKEND": "jax"}, []),
-    ([1], {"KERAS_MAX_EPOCHS": "many"}, []),
-    ({**OWN, "backend": "tensorflow"}, {}, ["keras"]),
-])  # fmt: skip
+# Each case imports TensorFlow in a process of its own.
+@pytest.mark.parametrize(
+    ("settings", "variables", "words"),
+    [
+        (OWN, {"KERAS_BACKEND": "jax", "KERAS_MAX_EPOCHS": "many"}, []),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (OWN, {}, []),
+                ({"floatx": "no type"}, {}, []),
+                ([1], {}, []),
+                ({**OWN, "backend": "tensorflow"}, {}, ["keras"]),
+            )
+        ),
+    ],
+)
 def test_a_users_own_settings_of_keras_change_nothing(
     settings: object,
     variables: dict[str, str],

@@ -7,7 +7,8 @@ import pytest
 
 from stages.networks import recurrent
 from stages.networks.backend import tf
-from tests.networks.layers import CELLS, MOSTLY_SLOW, models, near, pair, random, right_padded, slow
+from tests.networks.cases import combinations
+from tests.networks.layers import CELLS, models, near, pair, random, right_padded
 
 
 def twice(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
@@ -65,12 +66,15 @@ def jacobian(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
     return [tape.jacobian(outputs, inputs), tape.batch_jacobian(outputs, inputs)]
 
 
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
-    "derivative",
-    [twice, slow(three_times), forward, slow(forward_over_backward), two_tapes, jacobian],
+    ("cell", "derivative", "masked"),
+    combinations(
+        CELLS,
+        [twice, three_times, forward, forward_over_backward, two_tapes, jacobian],
+        [False, True],
+        fast=[("gru", twice, True), ("gru", two_tapes, True)],
+    ),
 )
-@pytest.mark.parametrize("cell", MOSTLY_SLOW)
 def test_derivatives_of_any_order(cell: str, derivative: Any, masked: bool) -> None:
     """Without a mask in prediction, which runs other code; with a mask and recurrent dropout in
     training."""
@@ -83,6 +87,7 @@ def test_derivatives_of_any_order(cell: str, derivative: Any, masked: bool) -> N
     near(received, expected, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("derivative", [twice, two_tapes])
 def test_derivatives_in_functions_compiled_or_not(derivative: Any) -> None:
     """What was traced for one way of compiling is not used for another."""
@@ -105,6 +110,7 @@ def test_derivatives_in_functions_compiled_or_not(derivative: Any) -> None:
     near(unknown(inputs), expected, 1e-9)
 
 
+@pytest.mark.slow
 def test_a_forward_derivative_through_a_function_is_that_of_finite_differences() -> None:
     """Keras's own layers have none to compare with."""
     layer = pair("gru", "float64", return_sequences=True)[1]
@@ -116,6 +122,7 @@ def test_a_forward_derivative_through_a_function_is_that_of_finite_differences()
     near(accumulator.jvp(outputs), (function(inputs + step) - function(inputs - step)) / 2e-5, 1e-8)
 
 
+@pytest.mark.slow
 def test_a_tape_after_fit() -> None:
     inputs = random(1, 4, 5, 3).astype("float32")
     results = []
@@ -131,7 +138,7 @@ def test_a_tape_after_fit() -> None:
     near(results[1], results[0])
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", combinations(CELLS, fast=["gru"]))
 def test_finite_differences(cell: str) -> None:
     """The gradients with respect to all arguments, without Keras for comparison."""
     layer = recurrent.FAST[cell](4, return_sequences=True, dtype="float64")

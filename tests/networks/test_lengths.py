@@ -71,7 +71,11 @@ PARAMETERS = Training(
 
 
 # cell, whether outputs are per step, whether there is a layer in both directions
-CASES = [("simple_rnn", True, False), ("lstm", False, False), ("gru", True, True)]
+CASES = [
+    ("simple_rnn", True, False),
+    pytest.param("lstm", False, False, marks=pytest.mark.slow),
+    pytest.param("gru", True, True, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("cell", "per_step", "both"), CASES)
@@ -91,7 +95,7 @@ def test_an_output_depends_neither_on_padding_nor_on_what_it_is_batched_with(
             np.testing.assert_allclose(own, expected[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("cell", "per_step", "both"), CASES[1:])
+@pytest.mark.parametrize(("cell", "per_step", "both"), CASES)
 def test_padding_has_no_gradient_and_counts_in_no_loss(
     cell: str, per_step: bool, both: bool
 ) -> None:
@@ -121,10 +125,10 @@ def test_padding_has_no_gradient_and_counts_in_no_loss(
 def test_training_with_lengths_is_a_plain_loop_over_the_planned_batches() -> None:
     source, check = sequences(17), sequences(6)
     parameters = PARAMETERS.model_copy(update={"average": None, "epochs": 2})
-    network = without_dropout(summing("gru", both=False))
+    network = without_dropout(summing("simple_rnn", both=False))
     history = training.fit(network, LOSS, source, check, parameters, 4)
 
-    plain = without_dropout(summing("gru", both=False))
+    plain = without_dropout(summing("simple_rnn", both=False))
     optimizer = keras.optimizers.Adam(0.02, global_clipnorm=1.0)
     for epoch in (1, 2):
         sums = np.zeros(2)
@@ -154,6 +158,7 @@ def without_dropout(network: keras.Model) -> keras.Model:
     return network
 
 
+@pytest.mark.slow
 def test_training_with_lengths_that_was_killed_goes_on_to_the_same_bytes() -> None:
     source, check = sequences(17), sequences(6)
     whole = summing("gru", both=False)
@@ -193,6 +198,7 @@ def test_hundreds_of_lengths_are_few_shapes(monkeypatch: pytest.MonkeyPatch) -> 
         assert 1 < len(set(called)) <= batching.MAX_SHAPES == 8
 
 
+@pytest.mark.slow
 def test_a_loss_may_be_of_whole_sequences() -> None:
     """CTC: the sum over sequences, weighted by their number, of outputs at every step."""
 
@@ -234,7 +240,7 @@ def test_a_loss_may_be_of_whole_sequences() -> None:
 
 
 def test_what_is_kept_of_outputs_is_of_one_shape_and_in_order() -> None:
-    network, source = summing("gru", both=False), sequences(10)
+    network, source = summing("simple_rnn", both=False), sequences(10)
 
     def squares(outputs: tf.Tensor, batch: dict[str, Any]) -> tf.Tensor:
         masked = outputs * batch["mask"]

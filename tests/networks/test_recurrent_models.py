@@ -9,9 +9,11 @@ import pytest
 from benchmarks import recurrent_speed
 from stages.networks import recurrent
 from stages.networks.backend import keras, tf
-from tests.networks.layers import CELLS, MOSTLY_SLOW, models, near, pair, random, slow
+from tests.networks.cases import combinations
+from tests.networks.layers import CELLS, models, near, pair, random
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [True, False])
 def test_the_benchmark_runs(fast: bool) -> None:
     for function in recurrent_speed.tensorflow_steps(fast, "gru", [4, 3, 2, 2, 2, True]).values():
@@ -62,7 +64,8 @@ def test_what_is_not_covered_runs_in_keras_own_loop(
         assert "there is a GPU" in caplog.text
 
 
-@pytest.mark.parametrize("layers", [slow(()), ("accelerated", "both")])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [(), ("accelerated", "both")])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_stateful_model_is_fitted_and_predicts_as_in_keras(
     cell: str, layers: tuple[str, ...]
@@ -89,7 +92,7 @@ def test_a_stateful_model_is_fitted_and_predicts_as_in_keras(
     assert np.abs(results[0][1] - results[0][2]).max() > 1e-3
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", combinations(CELLS, fast=["lstm"]))
 def test_a_stateful_layer_carries_its_state_in_a_function_whose_batch_is_unknown(cell: str) -> None:
     inputs = random(1, 4, 5, 3).astype("float32")
     results = []
@@ -102,6 +105,7 @@ def test_a_stateful_layer_carries_its_state_in_a_function_whose_batch_is_unknown
     near(results[1], results[0])
 
 
+@pytest.mark.slow
 def test_a_model_of_integers_and_unknown_length_is_fitted() -> None:
     inputs = (3 * random(1, 8, 5, 3)).astype("int32")
     results = []
@@ -116,7 +120,7 @@ def test_a_model_of_integers_and_unknown_length_is_fitted() -> None:
     near(results[1], results[0])
 
 
-@pytest.mark.parametrize("cell", MOSTLY_SLOW)
+@pytest.mark.parametrize("cell", combinations(CELLS, fast=["gru"]))
 def test_fitted_with_xla(cell: str) -> None:
     inputs = random(1, 8, 5, 3).astype("float32")
     results = []
@@ -133,7 +137,7 @@ def test_fitted_with_xla(cell: str) -> None:
     near(results[1], results[0])
 
 
-@pytest.mark.parametrize("steps", [4, None])
+@pytest.mark.parametrize("steps", combinations([4, None], fast=[None]))
 def test_within_time_distributed_and_beside_other_recurrent_layers(steps: int | None) -> None:
     inputs = random(1, 2, 4, 5, 3).astype("float32")
     results = []
@@ -152,8 +156,9 @@ def test_within_time_distributed_and_beside_other_recurrent_layers(steps: int | 
     near(results[1], results[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["tf_saved_model", "onnx"])
-@pytest.mark.parametrize("cell", MOSTLY_SLOW)
+@pytest.mark.parametrize("cell", CELLS)
 def test_an_exported_model_is_keras_own(cell: str, format: str, tmp_path: Path) -> None:
     """Without anything that XLA has to compile, also where the model has predicted before."""
     inputs = random(1, 4, 5, 3).astype("float32")

@@ -33,7 +33,7 @@ def test_a_gradient_of_an_embedding_is_clipped_by_the_norm_of_its_rows_each_summ
     )
 
 
-@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("shards", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_the_shards_of_a_batch_are_together_the_whole_batch(shards: int) -> None:
     """Embedding, recurrent layer, carried state and mask: the same loss, gradients and state but
     for rounding; shards of different sizes too."""
