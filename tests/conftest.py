@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,3 +177,49 @@ def committed(path: str, tree: str = "HEAD") -> str:
     if done.returncode:
         pytest.skip(f"{path} is not committed here")
     return done.stdout
+
+
+# The recipes of SHARING.md, by the names in its comments.
+RECIPES = dict(
+    re.findall(
+        r"<!-- run: (.+?) -->\n```sh\n(.*?)```", (ROOT / "SHARING.md").read_text(), re.DOTALL
+    )
+)
+Do = Callable[..., str]
+
+
+@pytest.fixture
+def do(tmp_path: Path, run: Run) -> Do:
+    """Runs a recipe in somebody's clone, with the page's addresses replaced by those of the test.
+    Returns what it printed."""
+    replaced = {
+        "/srv/": f"{tmp_path}/srv/",
+        "git@example.org:ann/project.git": str(tmp_path / "project.git"),
+    }
+    replaced["make setup"] = SET_UP
+    (tmp_path / "home").mkdir()
+    person = {
+        f"GIT_{who}_{what}": "ann@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+
+    def do(name: str, folder: Path, **more: str) -> str:
+        text = RECIPES[name]
+        for old, new in {**replaced, **more}.items():
+            text = text.replace(old, new)
+        done = run(folder, "bash", "-euc", text, HOME=str(tmp_path / "home"), **person)
+        return done.stdout + done.stderr
+
+    return do
+
+
+@pytest.fixture
+def ann(project: Path, tmp_path: Path, run: Run) -> Path:
+    """Ann's clone, with results in its cache, and the bare repository that she pushes to."""
+    run(tmp_path, "git", "init", "-q", "--bare", "project.git")
+    run(project, "git", "remote", "add", "origin", str(tmp_path / "project.git"))
+    run(project, "git", "push", "-q", "-u", "origin", "HEAD")
+    branch = run(project, "git", "branch", "--show-current").stdout.strip()
+    run(tmp_path / "project.git", "git", "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    return project

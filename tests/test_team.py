@@ -9,59 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stages.files.writing import sha256_of
-from tests.conftest import ROOT, SET_UP, Run
+from tests.conftest import Do, Run
 from tests.test_pipeline import edit
 from tools.check import faults
-
-RECIPES = dict(
-    re.findall(
-        r"<!-- run: (.+?) -->\n```sh\n(.*?)```", (ROOT / "SHARING.md").read_text(), re.DOTALL
-    )
-)
-Do = Callable[..., str]
-
-
-@pytest.fixture
-def do(tmp_path: Path, run: Run) -> Do:
-    """Runs a recipe in somebody's clone, with the page's addresses replaced by those of the test.
-    Returns what it printed."""
-    replaced = {
-        "/srv/": f"{tmp_path}/srv/",
-        "git@example.org:ann/project.git": str(tmp_path / "project.git"),
-    }
-    replaced["make setup"] = SET_UP
-    (tmp_path / "home").mkdir()
-    person = {
-        f"GIT_{who}_{what}": "ann@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-
-    def do(name: str, folder: Path, **more: str) -> str:
-        text = RECIPES[name]
-        for old, new in {**replaced, **more}.items():
-            text = text.replace(old, new)
-        done = run(folder, "bash", "-euc", text, HOME=str(tmp_path / "home"), **person)
-        return done.stdout + done.stderr
-
-    return do
-
-
-@pytest.fixture
-def ann(project: Path, tmp_path: Path, run: Run) -> Path:
-    """Ann's clone, with results in its cache, and the bare repository that she pushes to."""
-    run(tmp_path, "git", "init", "-q", "--bare", "project.git")
-    run(project, "git", "remote", "add", "origin", str(tmp_path / "project.git"))
-    run(project, "git", "push", "-q", "-u", "origin", "HEAD")
-    branch = run(project, "git", "branch", "--show-current").stdout.strip()
-    run(tmp_path / "project.git", "git", "symbolic-ref", "HEAD", f"refs/heads/{branch}")
-    return project
 
 
 def cloned(name: str, tmp_path: Path, do: Do) -> Path:
@@ -168,7 +124,7 @@ def test_only_what_one_task_needs(ann: Path, tmp_path: Path, do: Do, run: Run) -
     assert not list(faults(tmp_path / "carol"))
 
 
-@pytest.mark.slow  # that Git merges by stage is proven by the story above and by test_merge_lock.py
+@pytest.mark.slow  # that Git merges by stage is proven by test_git_merge.py
 def test_two_people_who_each_add_a_task(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     do("remote", ann)
     bob = cloned("bob", tmp_path, do)

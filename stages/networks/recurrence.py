@@ -39,9 +39,8 @@ def compute(
         inputs: (B, T, F); without an input kernel (B, T, G U), what the gates take from the inputs.
         mask: (B, T), False where a step leaves the states as they are; or None.
         dropped: (G, B, U), the factors of the recurrent dropout for each gate; or None.
-        known: B and T, each None where it is unknown when the graph is made. TensorFlow would
-            otherwise use what it traced for unknown sizes for known ones too, so that shapes and
-            padding would depend on what was computed before.
+        known: B and T, each None where it is unknown when the graph is made. Else TensorFlow would
+            use what it traced for unknown sizes for known ones too, if it had met these before.
         training: whether the forward loop keeps what the backward one needs. Gradients are right
             without it too, but cost one more forward loop.
         within_xla: whether XLA compiles the calling function. It is not used, but traced anew for:
