@@ -72,7 +72,7 @@ def jacobian(layer: Any, inputs: Any, mask: Any, training: bool) -> list[Any]:
         CELLS,
         [twice, three_times, forward, forward_over_backward, two_tapes, jacobian],
         [False, True],
-        fast=[("gru", twice, True), ("gru", two_tapes, True)],
+        fast=[("simple_rnn", twice, True), ("gru", two_tapes, True)],
     ),
 )
 def test_derivatives_of_any_order(cell: str, derivative: Any, masked: bool) -> None:

@@ -137,7 +137,8 @@ def test_fitted_with_xla(cell: str) -> None:
     near(results[1], results[0])
 
 
-@pytest.mark.parametrize("steps", combinations([4, None], fast=[None]))
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [4, None])
 def test_within_time_distributed_and_beside_other_recurrent_layers(steps: int | None) -> None:
     inputs = random(1, 2, 4, 5, 3).astype("float32")
     results = []

@@ -304,11 +304,13 @@ def test_arrays_of_another_training_are_not_resumed_from() -> None:
     class Mixed(Memory):
         """The newest checkpoint is foreign, in each way in turn."""
 
-        accepted: list[str] = []
+        accepted: list[str] | None = None
 
         def latest(
             self, fits: Callable[[dict[str, np.ndarray]], bool]
         ) -> dict[str, np.ndarray] | None:
+            if not self.saved:
+                return None
             newest = self.saved[-1]
             assert fits(newest)
             self.accepted = [case for case, change in FOREIGN.items() if fits(change(newest))]
