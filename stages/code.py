@@ -70,13 +70,13 @@ def contents(root: Path, tasks: dict[str, str]) -> dict[str, str]:
         InputError: a file is not Python, or a package that it imports is not pinned.
     """
     files = {}
-    all_kinds = _all_kinds(root)
+    every_kind = all_kinds(root)
     for path in sorted(root.glob("stages/*.py")):
         stage = path.stem
         if not _is_command(parsed(path)) or stage == "code":
             continue
         if stage in ONCE:
-            files[f"{stage}.txt"] = content(root, stage, all_kinds)
+            files[f"{stage}.txt"] = content(root, stage, every_kind)
         elif stage in kinds.PREPARING:
             # DVC runs these over names of tasks, and knows no kind there.
             files |= {
@@ -85,7 +85,7 @@ def contents(root: Path, tasks: dict[str, str]) -> dict[str, str]:
                 if (root / f"stages/kinds/{kind}/{stage}.py").is_file()
             }
         else:
-            files |= {f"{stage}/{kind}.txt": content(root, stage, [kind]) for kind in all_kinds}
+            files |= {f"{stage}/{kind}.txt": content(root, stage, [kind]) for kind in every_kind}
     return files
 
 
@@ -93,11 +93,18 @@ def current(root: Path, path: str, params: dict[str, Any]) -> str:
     """Returns what a file in `data/code` would hold if it were written now."""
     stage, _, name = path.removeprefix(f"{FOLDER.as_posix()}/").removesuffix(".txt").partition("/")
     tasks = kinds_of_tasks(params)
-    of_kinds = _all_kinds(root) if not name else [tasks[name] if stage in kinds.PREPARING else name]
+    of_kinds = all_kinds(root) if not name else [tasks[name] if stage in kinds.PREPARING else name]
     return content(root, stage, of_kinds)
 
 
-def _all_kinds(root: Path) -> list[str]:
+def changes(before: str, after: str) -> list[str]:
+    """Returns the modules and packages whose lines differ between two texts of one file."""
+    lines = {*before.splitlines()} ^ {*after.splitlines()}
+    return sorted({line.split()[-1] for line in lines})
+
+
+def all_kinds(root: Path) -> list[str]:
+    """Returns the names of the kinds of the project at `root`, read as text like its code."""
     return sorted(path.parent.name for path in root.glob("stages/kinds/*/__init__.py"))
 
 

@@ -193,11 +193,11 @@ def _declarations(stage: str) -> Declared:
 
 def _expect_current(stage: str, path: str, text: str, current: str) -> None:
     if text != current:
-        changed = sorted(
-            {line.split()[-1] for line in {*text.splitlines()} ^ {*current.splitlines()}}
-        )
+        from stages.code import changes
+
+        changed = ", ".join(changes(text, current))
         raise InputError(
-            f"{stage} would run other code than {path} names, as {', '.join(changed)} changed: "
+            f"{stage} would run other code than {path} names, as {changed} changed: "
             "run `dvc repro`, which begins with the stage code"
         )
     for line in text.splitlines():

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages import command, kinds
+from stages.code import all_kinds
 from stages.kinds import interfaces
 from stages.syntax import parsed
 
@@ -57,7 +58,8 @@ def faults(root: Path) -> Iterator[str]:
 
 def _modules(root: Path) -> Iterator[tuple[Path, type]]:
     """Yields the file of each module of each kind, with its interface."""
-    for package in sorted(root.glob("stages/kinds/*/__init__.py")):
+    for kind in all_kinds(root):
+        package = root / "stages/kinds" / kind / "__init__.py"
         yield package, interfaces.Package
         preparing = [s for s in kinds.PREPARING if package.with_name(f"{s}.py").is_file()]
         for stage, interface in interfaces.MODULES.items():

@@ -143,8 +143,7 @@ def _changes_of_code(dependency: Any, text: str | None) -> list[str]:
     before = file.read_bytes() if file.is_file() else b""
     if hashlib.md5(before, usedforsecurity=False).hexdigest() != recorded:
         return ["its code changed"]
-    lines = {*before.decode().splitlines()} ^ {*text.splitlines()}
-    return [f"{name} changed" for name in {line.split()[-1] for line in lines}]
+    return [f"{name} changed" for name in code.changes(before.decode(), text)]
 
 
 def _unknown(repo: Any, root: Path) -> Iterator[str]:
