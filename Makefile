@@ -1,6 +1,8 @@
 # Each target sets up what it needs. README.md has the commands for systems without make.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Without it DVC fails in a folder whose name is not ASCII, where the locale is.
+export PYTHONUTF8 := 1
 INSTALLED := .venv/.installed
 
 .PHONY: run test test-pages test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
@@ -27,8 +29,8 @@ test-all: setup ## Run all tests, including the slow ones
 check: setup ## Check parameters, graph, lock file and repository, in seconds and without data; STAGED=1: what Git would commit
 	python -m tools.check $(if $(STAGED),--staged)
 
-verify: setup ## Run twice from scratch and compare the outputs with dvc.lock; TASK=NAME: one task
-	python -m tools.verify $(if $(TASK),--task $(TASK))
+verify: setup ## Run twice from scratch and compare the outputs with dvc.lock; TASK=NAME: one task; EMULATE=haswell or epyc: small tasks on an emulated processor
+	python -m tools.verify $(if $(TASK),--task $(TASK)) $(if $(EMULATE),--emulate $(EMULATE))
 
 audit: setup ## List known vulnerabilities of the locked packages, if the network allows it
 	python -m tools.audit

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import command, kinds
+from stages.arithmetic import Arithmetic
 from stages.errors import InputError
 from stages.files import parameters, sources
 from stages.files.writing import write_text
@@ -13,7 +14,7 @@ from stages.sections import Key, Section, Seed
 
 Content = dict[str, Any]
 
-TOP = ("seed", "sources", *kinds.PREPARING, "tasks")
+TOP = ("seed", "arithmetic", "sources", *kinds.PREPARING, "tasks")
 # The file of the summary, in the folder where each task has one.
 RESERVED = "summary"
 SHARED = ("ingest", "baseline", "train", "evaluate", "predict")
@@ -47,6 +48,7 @@ def _faults_of_keys(content: Content) -> Iterator[str]:
 
 def _faults_of_types(content: Content) -> Iterator[str]:
     yield from _faults(content["seed"], Seed, "seed")
+    yield from _faults(content["arithmetic"], Arithmetic, "arithmetic")
     if content["sources"] is None:  # DVC loops over its entries, and takes nothing else
         yield (
             f"{parameters.PATH}: sources: expected `sources: {{}}` where there are none, "

@@ -30,7 +30,7 @@ PINS = Path("requirements.lock")
 # These stages run once for all tasks, so that they depend on the modules of all kinds.
 ONCE = ("check", "fetch", "summarize")
 # They tell whether a stage may run and change none of its results.
-WATCHING = tuple(f"stages/{name}.py" for name in ("__init__", "code", "syntax", "watch"))
+WATCHING = tuple(f"stages/{name}.py" for name in ("code", "syntax", "watch"))
 # Packages that are imported under another name than they are installed by.
 PACKAGES = {"ruamel.yaml": "ruamel-yaml", "sklearn": "scikit-learn"}
 # Functions that import a module by its name.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from stages import watch
+from stages import arithmetic, watch
 from stages.errors import InputError
 
 log = logging.getLogger("reprise")
@@ -73,6 +73,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         _set_up_output()
         _set_up_logging()
+        arithmetic.report()
         if (
             time.gmtime().tm_year < 1980
         ):  # archives hold no earlier date, so that a model would be lost after its training

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages import command, drawing, kinds, trained
+from stages import arithmetic, command, drawing, kinds, trained
 from stages.errors import naming
 from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
 from stages.files.writing import read_json, write_json
 from stages.kinds.data import Baselines
-from stages.networks.prediction import predict
 from stages.scores import numbers
 
 log = logging.getLogger("reprise")
@@ -21,6 +20,9 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
+    arithmetic.use(parameters.arithmetic())
+    from stages.networks.prediction import predict
+
     kind = parameters.kind(task)
     module, package = kinds.module(kind, "evaluate"), kinds.package(kind)
     section = parameters.section(task, "evaluate", module.Parameters)

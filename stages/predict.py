@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import command, kinds, trained
+from stages import arithmetic, command, kinds, trained
 from stages.errors import naming
 from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> None:
     if task is None:
         parser.parse_args(arguments)  # ends with what is missing
         return
+    arithmetic.use(parameters.arithmetic())
     module = kinds.module(parameters.kind(task), "predict")
     module.arguments(parser)
     args = parser.parse_args(arguments)

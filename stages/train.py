@@ -11,35 +11,38 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import command, kinds
+from stages import arithmetic, command, kinds
 from stages.errors import naming
 from stages.files import checkpoints, examples, models, parameters
 from stages.files.writing import sha256_of, write_json, write_text
-from stages.networks import training
 from stages.networks.parameters import Training
-from stages.networks.progress import History
 
 if TYPE_CHECKING:
     from stages.kinds.interfaces import Train
+    from stages.networks.progress import History
 
 log = logging.getLogger("reprise")
 
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    kind, seed = parameters.kind(task), parameters.seed()
+    kind, seed, chosen = parameters.kind(task), parameters.seed(), parameters.arithmetic()
+    arithmetic.use(chosen)
     module = kinds.module(kind, "train")
     section = parameters.section(task, "train", module.Parameters)
     source, folder = Path("data/examples") / task, Path("data/models") / task
-    settings = {"seed": seed, **section.model_dump(exclude={"checkpoint_seconds"})}
+    settings = {
+        "seed": seed,
+        "arithmetic": arithmetic.signature(chosen),
+        **section.model_dump(exclude={"checkpoint_seconds"}),
+    }
     code = (Path("data/code/train") / f"{kind}.txt").read_text(encoding="utf-8")
     saved = checkpoints.begin(
         Path("data/checkpoints") / task, checkpoints.key_of(source, settings, code)
     )
     with naming(f"task {task}"):
         prepared = examples.read(source, kinds.package(kind).Examples)
-        networks, histories = train_members(module, prepared, section, seed, saved)
-    network = training.averaged(networks)
+        network, histories = train_members(module, prepared, section, seed, saved)
     models.write(folder / "model.keras", network)
     about = models.TrainedModel(
         parameters=network.count_params(),
@@ -62,13 +65,16 @@ def main(arguments: list[str]) -> None:
 
 def train_members(
     module: "Train", prepared: Any, section: Training, seed: int, saved: Path
-) -> tuple[list[Any], list[History]]:
-    """Returns trained networks that differ in their seed alone, and what training says of each.
+) -> tuple[Any, list["History"]]:
+    """Returns the mean of trained networks that differ in their seed alone, and what training says
+    of each.
 
     Args:
         prepared: the examples.
         saved: the folder of the checkpoints.
     """
+    from stages.networks import training
+
     train, validation = (
         module.batches(prepared, split, section) for split in ("train", "validation")
     )
@@ -88,10 +94,10 @@ def train_members(
                 checkpoints.Checkpoints(saved / name, section.checkpoint_seconds),
             )
         )
-    return networks, histories
+    return training.averaged(networks), histories
 
 
-def learning_curve(histories: Sequence[History]) -> str:
+def learning_curve(histories: Sequence["History"]) -> str:
     """Returns the losses of each epoch of each member as CSV."""
     lines = [
         f"{member},{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}"

@@ -5,11 +5,12 @@ from typing import Any
 
 from stages.errors import InputError
 from stages.files import models
-from stages.networks import recurrent
 
 
 def load(task: str) -> tuple[Any, models.TrainedModel]:
     """Returns the trained network of a task, and what training says of it."""
+    from stages.networks import recurrent
+
     folder = Path("data/models") / task
     path = folder / "model.keras"
     if not path.exists():

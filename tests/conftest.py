@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = """\
 seed: 3
+arithmetic: portable
 sources:
   hourly: {file: hourly.csv, generator: seasonal, rows: 500}
   verses:

@@ -16,6 +16,7 @@ DAYS = pd.date_range("2022-01-01", periods=60, freq="D")
 GOOD = pd.DataFrame({"day": DAYS, "y": np.arange(60) % 7 + np.arange(60) / 10})
 PARAMS: dict[str, Any] = {
     "seed": 1,
+    "arithmetic": "portable",
     "sources": {},
     "scale_and_window": ["x"],
     "tokenize_text": [],

@@ -12,6 +12,8 @@ from tests.small_task import PARAMS, changed, error_of, folder
 
 __all__ = ["folder"]
 
+EMPTY = "sources: {}\nscale_and_window: []\ntokenize_text: []\n"
+
 
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
@@ -124,10 +126,15 @@ def test_all_faults_are_listed_at_once(folder: Path, monkeypatch: pytest.MonkeyP
         ("- seed\n", "expected keys such as seed and tasks at the top, received list"),
         ("", "received NoneType"),
         (
-            "seed: 1\ntasks: 3\nsources: {}\nscale_and_window: []\ntokenize_text: []\n",
+            f"seed: 1\narithmetic: portable\ntasks: 3\n{EMPTY}",
             "tasks: expected keys with values, received 3",
         ),
-        ("tasks: {}\nsources: {}\nscale_and_window: []\ntokenize_text: []\n", "seed"),
+        (f"arithmetic: portable\ntasks: {{}}\n{EMPTY}", "seed is missing"),
+        (f"seed: 1\ntasks: {{}}\n{EMPTY}", "arithmetic is missing"),
+        (
+            f"seed: 1\narithmetic: fast\ntasks: {{}}\n{EMPTY}",
+            "arithmetic: expected 'portable' or 'native', received 'fast'",
+        ),
     ],
 )
 def test_a_parameter_file_that_is_broken_is_one_error(

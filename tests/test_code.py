@@ -347,7 +347,10 @@ def test_what_dvc_yaml_declares_is_filled_in() -> None:
         *("data/checked.txt", "data/code/train/forecasting.txt", "data/examples/own"),
     )
     assert train.writes == ("data/models/own", "data/plots/own/learning_curve.csv")
-    assert train.parameters == (("seed",), ("tasks", "own", "kind"), ("tasks", "own", "train"))
+    assert train.parameters == (
+        *(("seed",), ("arithmetic",)),
+        *(("tasks", "own", "kind"), ("tasks", "own", "train")),
+    )
     assert "data/raw/own.csv" in watch.declarations("ingest@own", graph, params).reads
     windows = watch.declarations("scale_and_window@own", graph, params)
     assert "data/code/scale_and_window/own.txt" in windows.reads

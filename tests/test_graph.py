@@ -46,7 +46,17 @@ def test_the_benchmarks_run_the_same_graph() -> None:
 
 
 # What the modules of a folder of stages may import of stages; those of the stages may import all.
-SHARED = {"batching", "drawing", "errors", "formats", "scores", "sections", "splits", "watch"}
+SHARED = {
+    "arithmetic",
+    "batching",
+    "drawing",
+    "errors",
+    "formats",
+    "scores",
+    "sections",
+    "splits",
+    "watch",
+}
 ALLOWED = {
     "series": {"series"},
     "text": {"text"},

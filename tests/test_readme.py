@@ -266,7 +266,8 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
         "data/raw/shop.csv", index=False
     )
     Path("params.yaml").write_text(
-        "seed: 1\nsources: {}\nscale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task
+        "seed: 1\narithmetic: portable\nsources: {}\n"
+        "scale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task
     )
     check.main([])
     for stage in (ingest, scale_and_window, baseline):
@@ -283,7 +284,8 @@ def test_the_example_of_own_texts_works(tmp_path: Path, monkeypatch: pytest.Monk
         "Dear reader , this is a letter .\nYours , the writer\n" * 60
     )
     Path("params.yaml").write_text(
-        "seed: 1\nsources: {}\nscale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task
+        "seed: 1\narithmetic: portable\nsources: {}\n"
+        "scale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task
     )
     check.main([])
     for stage in (ingest, tokenize_text, baseline):

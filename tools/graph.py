@@ -146,11 +146,11 @@ def parameters_read(root: Path, stage: str, each: str) -> set[str]:
     """Returns the parameters that a stage's own file reads, as `dvc.yaml` names them; `each` stands
     for the task or source."""
     path = root / f"stages/{stage}.py"
-    read = set()
+    read: set[str] = set()
     for function, call in _calls_of_parameters(parsed(path)):
         match function:
-            case "seed":
-                read.add("seed")
+            case "seed" | "arithmetic":
+                read.add(function)
             case "kind":
                 read.add(f"tasks.{each}.kind")
             case "section":
@@ -162,7 +162,7 @@ def parameters_read(root: Path, stage: str, each: str) -> set[str]:
             case "read_all":
                 # What is taken out of the whole file stands behind the call, or the whole of it is
                 # checked.
-                whole = {"seed", "sources", "tasks", *kinds.PREPARING}
+                whole = {"seed", "arithmetic", "sources", "tasks", *kinds.PREPARING}
                 some = {"fetch": {f"sources.{each}"}, "code": {"tasks"}, "summarize": {"tasks"}}
                 read |= some.get(stage, whole)
     return read

@@ -14,6 +14,7 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.nodes import Node
 
 from stages import watch
+from stages.arithmetic import Arithmetic
 from stages.errors import InputError
 from stages.sections import Section, Seed
 
@@ -135,6 +136,12 @@ def kind(name: str) -> str:
 
 def seed() -> int:
     return validated(read_all().get("seed"), Seed, "seed")
+
+
+def arithmetic() -> Arithmetic:
+    """Returns which instructions networks are to use."""
+    chosen: Arithmetic = validated(read_all().get("arithmetic"), Arithmetic, "arithmetic")
+    return chosen
 
 
 def section(name: str, stage: str, model: type[SectionType]) -> SectionType:

@@ -1,5 +1,5 @@
 """Keras and TensorFlow, imported once and without their messages. All other modules import them
-from here."""
+from here. Which instructions they use is set in `stages.arithmetic`."""
 
 import os
 from collections.abc import Iterator
@@ -13,16 +13,6 @@ for _variable in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
     os.environ.pop(_variable, None)
 # TensorFlow reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Off by default on CPUs without AVX512-VNNI, where it makes the recurrent matrix products up to
-# twice as fast.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# The shards of a batch run side by side, one core each. An operation that is split over threads as
-# well would only wait; with one thread its result does not depend on how many cores there are.
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-# Eigen's matrix products in place of YNNPACK's: a tenth faster at 256 units. Vectors of 512 bits,
-# where the processor has them: up to a tenth.
-_FLAGS = "--xla_cpu_experimental_ynn_fusion_type= --xla_cpu_prefer_vector_width=512"
-os.environ["XLA_FLAGS"] = f"{_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 
 @contextmanager

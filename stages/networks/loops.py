@@ -22,8 +22,14 @@ The gradients are those of back-propagation through time (Werbos, 1990), for the
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stages.networks.backend import tf
 from stages.networks.cells import Cell
+
+# XLA's matrix products (Eigen's) add up longer sums in pieces whose length follows the size of the
+# processor's first cache, and is 400 for the smallest one, of 32 KiB. No result may depend on it.
+LONGEST = 400
 
 
 class Weights(NamedTuple):
@@ -58,15 +64,21 @@ def forward(
     steps, units = tf.shape(inputs)[1], states[0].shape[1]
     by_time = tf.transpose(inputs, [1, 0, 2])
     real = None if mask is None else _over_time(tf.transpose(mask)[:, :, None])
+    kernel = None if weights.kernel is None else _pieces(weights.kernel)
+    recurrent = _blocks(weights.recurrent, dropped, 1)
     if training:
-        by_time = by_time if weights.kernel is None else tf.tensordot(by_time, weights.kernel, 1)
+        by_time = by_time if kernel is None else _product(by_time, kernel)
         arrays = _arrays(cell, by_time, steps, states)
     else:
         arrays = [_empty(steps, states[0])] * sequences
 
     def body(t: Any, states: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
         z = arrays[0].read(t) if training else _columns(by_time, t, 0, by_time.shape[2])
-        gates, after, kept = _step(cell, z, states, weights, dropped, training)
+        if kernel is not None and not training:
+            # Where nothing is kept, a small product in each step costs less than taking the result
+            # of a large one through memory.
+            z = _product(z, kernel)
+        gates, after, kept = _step(cell, z, states, weights, recurrent, dropped)
         if real is not None:
             after = tuple(
                 tf.where(real.read(t), new, old) for new, old in zip(after, states, strict=True)
@@ -98,17 +110,19 @@ def _arrays(cell: Cell, z: Any, steps: Any, states: list[Any]) -> list[Any]:
 
 
 def _step(
-    cell: Cell, z: Any, states: tuple[Any, ...], weights: Weights, dropped: Any, training: bool
+    cell: Cell,
+    z: Any,
+    states: tuple[Any, ...],
+    weights: Weights,
+    recurrent: list[Any],
+    dropped: Any,
 ) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """Returns what `cell.step` does, of a step's inputs, or of their product in training."""
+    """Returns what `cell.step` does, of the product of a step's inputs; or of the inputs, where the
+    recurrent kernel holds the input kernel above it. `recurrent`: its `_blocks`."""
     hidden, units = states[0], states[0].shape[1]
     if weights.recurrent.shape[0] > units:
         z, hidden = 0.0, tf.concat([z, hidden], 1)
-    elif weights.kernel is not None and not training:
-        # Where nothing is kept, a small product in each step costs less than taking the result of
-        # a large one through memory.
-        z = tf.matmul(z, weights.kernel)
-    inner = _gates(hidden, weights.recurrent, dropped)[:, : cell.gates * units]
+    inner = _gates(hidden, recurrent, dropped)[:, : cell.gates * units]
     inner = inner if weights.recurrent_bias is None else inner + weights.recurrent_bias
     return cell.step(z if weights.bias is None else z + weights.bias, inner, states)
 
@@ -134,6 +148,7 @@ def backward(
         transposed: the transposed recurrent kernel.
     """
     steps, units = tf.shape(saved[0])[0], transposed.shape[1]
+    blocks = _blocks(transposed, dropped, 0)
     real = None if mask is None else tf.transpose(mask)[:, :, None]
     written = [_empty(steps, saved[0][0])] + [_empty(steps, saved[1][0], 1)] * (cell.gates == 3)
 
@@ -145,7 +160,7 @@ def backward(
         d_inner, d_new, direct = cell.back(gates, others[: cell.states], others[cell.states :], d)
         if real is not None:
             d_inner, d_new, direct = _only(_columns(real, t, 0, 1), d_inner, d_new, direct, d)
-        d_hidden = _states(d_inner, transposed, dropped)
+        d_hidden = _states(d_inner, blocks, dropped)
         d_hidden = d_hidden if direct[0] is None else d_hidden + direct[0]
         written = tuple(
             array.write(t, value) for array, value in zip(written, (d_inner, d_new), strict=False)
@@ -172,32 +187,41 @@ def _only(
     return d_inner, d_new, direct
 
 
-def _gates(hidden: Any, recurrent: Any, dropped: Any) -> Any:
+def _gates(hidden: Any, blocks: list[Any], dropped: Any) -> Any:
     """Returns h R (B, G U), each gate with its own dropout of h."""
     if dropped is None:
-        return tf.matmul(hidden, recurrent)
-    kernels = tf.split(recurrent, dropped.shape[0], 1)
-    return tf.concat(
-        [
-            tf.matmul(hidden * factor, kernel)
-            for factor, kernel in zip(tf.unstack(dropped), kernels, strict=True)
-        ],
-        1,
-    )
+        return _product(hidden, blocks)
+    gates = zip(tf.unstack(dropped), blocks, strict=True)
+    return tf.concat([_product(hidden * factor, _pieces(kernel)) for factor, kernel in gates], 1)
 
 
-def _states(d_inner: Any, transposed: Any, dropped: Any) -> Any:
+def _states(d_inner: Any, blocks: list[Any], dropped: Any) -> Any:
     """Returns the gradient with respect to h (B, U), of that with respect to h R."""
     if dropped is None:
-        return tf.matmul(d_inner, transposed)
-    gates = dropped.shape[0]
-    blocks = zip(
-        tf.unstack(dropped),
-        tf.split(d_inner, gates, 1),
-        tf.split(transposed, gates, 0),
-        strict=True,
+        return _product(d_inner, blocks)
+    gates = zip(tf.unstack(dropped), tf.split(d_inner, len(blocks), 1), blocks, strict=True)
+    return tf.add_n(
+        [_product(d_gate, _pieces(kernel)) * factor for factor, d_gate, kernel in gates]
     )
-    return tf.add_n([tf.matmul(d_gate, kernel) * factor for factor, d_gate, kernel in blocks])
+
+
+def _blocks(matrix: Any, dropped: Any, axis: int) -> list[Any]:
+    """Returns what a step multiplies with, cut before the loop and not in each step: the matrix in
+    pieces; with dropout, that of each gate along `axis`."""
+    return _pieces(matrix) if dropped is None else tf.split(matrix, dropped.shape[0], axis)
+
+
+def _pieces(matrix: Any) -> list[Any]:
+    """Returns the rows of a matrix (N, M) in pieces of at most `LONGEST`."""
+    count = -(-matrix.shape[0] // LONGEST)
+    sizes = [len(piece) for piece in np.array_split(np.arange(matrix.shape[0]), count)]
+    return tf.split(matrix, sizes)
+
+
+def _product(left: Any, right: list[Any]) -> Any:
+    """Returns the product of (..., N) and the matrix (N, M) whose `_pieces` are given."""
+    parts = zip(tf.split(left, [piece.shape[0] for piece in right], -1), right, strict=True)
+    return tf.add_n([tf.tensordot(*part, 1) for part in parts])
 
 
 def _columns(array: Any, t: Any, first: int, count: int) -> Any:

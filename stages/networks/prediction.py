@@ -41,8 +41,10 @@ def predict(
             kept.append(outputs.numpy()[: len(chunk.indices)])
     if batches.lengths is None:
         return np.concatenate(kept)
-    order = np.concatenate([chunk.indices for chunk in chunks])
-    return _of_one_shape(kept)[np.argsort(order)]
+    computed = _of_one_shape(kept)
+    outputs = np.empty_like(computed)
+    outputs[np.concatenate([chunk.indices for chunk in chunks])] = computed
+    return outputs
 
 
 def _of_one_shape(arrays: list[np.ndarray]) -> np.ndarray:

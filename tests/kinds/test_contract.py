@@ -45,7 +45,7 @@ def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
         stage: [task for task, entry in entries.items() if kinds.preparing(entry["kind"]) == stage]
         for stage in kinds.PREPARING
     }
-    return {"seed": 3, "sources": {}, **lists, "tasks": entries}
+    return {"seed": 3, "arithmetic": "portable", "sources": {}, **lists, "tasks": entries}
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def write_parameters(**changes: dict[str, Any]) -> None:
 def write_task(entry: dict[str, Any]) -> None:
     """Writes params.yaml with this entry as the only task."""
     names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
-    params = {"seed": 1, "sources": {}, **names, "tasks": {"x": entry}}
+    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
     Path("params.yaml").write_text(json.dumps(params))
 
 
