@@ -10,8 +10,10 @@ memory of a process.
 Each library runs in a process of its own. For every shape all three are built, and then measured in
 turn, several times over, so that whatever else the machine does hits all alike; what is compared
 are medians. Keras's layers and Reprise's run in the same training loop, Keras's with whole batches,
-Keras's Adam, and TensorFlow's own number of threads. PyTorch is no dependency of the project:
-`--pytorch` names a Python that has it (`pip install torch`); by default this one is tried.
+Keras's Adam, TensorFlow's own number of threads and the fastest instructions of the processor.
+"native" is Reprise with these instructions, `arithmetic: native`: the portable ones, where the
+processor has no AVX-512. PyTorch is no dependency of the project: `--pytorch` names a Python that
+has it (`pip install torch`); by default this one is tried.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from benchmarks.recurrent_steps import (
     pytorch_steps,
     tensorflow_steps,
 )
+from stages import arithmetic
 
 SHAPES = {
     "32 x 24 x 8, 64 units": Shape(32, 24, 8, 64, 1, False),
@@ -45,7 +48,8 @@ SHAPES = {
     "32 x 48 x 16, 128 units, both directions": Shape(32, 48, 16, 128, 1, True),
 }
 MEMORY_SHAPE = "64 x 96 x 7, 256 units"
-LIBRARIES = ("keras", "reprise", "pytorch")
+LIBRARIES = ("keras", "reprise", "native", "pytorch")
+OTHERS = [library for library in LIBRARIES if library != "reprise"]
 # What is measured, and what one of it is called.
 MEASURES = {"train": "training step", "predict": "prediction", "single": "single prediction"}
 SHORTEST = 0.4  # seconds of one measurement
@@ -56,6 +60,10 @@ LANGUAGE_STEPS = 128
 def work(library: str) -> None:
     """The process of one library: answers each line of its standard input, a JSON list, with a
     line."""
+    if library in ("keras", "native"):
+        arithmetic.use("native")
+    if library == "keras":
+        os.environ["TF_NUM_INTRAOP_THREADS"] = "0"
     functions: dict[str, Steps] = {}
     counts: dict[str, int] = {}
     for line in sys.stdin:
@@ -78,10 +86,10 @@ def work(library: str) -> None:
 def build(library: str, *network: Any) -> dict[str, Steps]:
     """Returns the functions of a `network`, a cell and sizes, or of the language model, nothing."""
     if not network:
-        return language_steps(library == "reprise")
+        return language_steps(library != "keras")
     if library == "pytorch":
         return pytorch_steps(*network)
-    return tensorflow_steps(library == "reprise", *network)
+    return tensorflow_steps(library != "keras", *network)
 
 
 def seconds_of(function: Steps, count: int) -> float:
@@ -103,8 +111,6 @@ class Worker:
 
     def __init__(self, library: str, python: str) -> None:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        if library == "keras":
-            environment["TF_NUM_INTRAOP_THREADS"] = "0"
         command = [python, "-m", "benchmarks.recurrent_speed", "--work", library]
         self.process = subprocess.Popen(
             command,
@@ -184,8 +190,8 @@ def measure_memory(library: str, cell: str) -> dict[str, float]:
 
 
 def heading() -> str:
-    names = (f"{f'ms per {name}':>27}{'faster than':>18}{'':8}" for name in MEASURES.values())
-    columns = f"{'keras':>9}{'reprise':>9}{'pytorch':>9}{'keras':>9}{'pytorch':>9}"
+    names = (f"{f'ms per {name}':>36}{'faster than':>27}{'':8}" for name in MEASURES.values())
+    columns = "".join(f"{name:>9}" for name in (*LIBRARIES, *OTHERS))
     below = f"{columns}{'of peak':>8}{columns}{'of peak':>8}{columns}"
     return f"{'':52}{''.join(names)}\n{'':52}{below}\n"
 
@@ -199,7 +205,7 @@ def line_of(case: dict[str, Any]) -> str:
             library: f"{value / medians['reprise']:.2f}" for library, value in medians.items()
         }
         line += "".join(f"{times.get(library, ''):>9}" for library in LIBRARIES)
-        line += "".join(f"{faster.get(library, ''):>9}" for library in ("keras", "pytorch"))
+        line += "".join(f"{faster.get(library, ''):>9}" for library in OTHERS)
         line += f"{case['of_peak'][measure]:8.0%}" if measure in case["of_peak"] else ""
     return f"{line}\n"
 
@@ -234,6 +240,7 @@ def compare(pythons: dict[str, str], repeats: int) -> dict[str, Any]:
         memory[cell] = {library: measure_memory(library, cell) for library in ("keras", "reprise")}
         show(memory_line(cell, memory[cell]))
     return {
+        "processor": str(arithmetic.processor()),
         "peak_gflops": flops_per_second / 1e9,
         "cores": len(os.sched_getaffinity(0)),
         "cases": cases,
@@ -258,7 +265,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.work:
         return work(args.work)
-    pythons = {"keras": sys.executable, "reprise": sys.executable}
+    pythons = dict.fromkeys(("keras", "reprise", "native"), sys.executable)
     importing = subprocess.run([args.pytorch, "-c", "import torch"], capture_output=True)
     if importing.returncode == 0:
         pythons["pytorch"] = args.pytorch

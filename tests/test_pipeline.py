@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.files.writing import sha256_of
-from tests.conftest import Run, committed, copy_project
+from tests.conftest import SET_UP, Run, committed, copy_project
 
 STAGES_WITHOUT_TENSORFLOW = [
     *(
@@ -249,6 +249,20 @@ def test_a_stage_that_needs_no_tensorflow_runs_without_it(
         )
     stage, *task = command.split()
     run(project, "python", "-m", f"stages.{stage}", *task, PYTHONPATH=str(tmp_path / "poison"))
+
+
+def test_make_runs_in_a_folder_and_a_locale_without_a_letter_in_common(
+    project: Path, tmp_path: Path, run: Run
+) -> None:
+    there = tmp_path / "Übung/проект"
+    shutil.copytree(project, there, symlinks=True)
+    edit(there, "baseline: {methods: [last_value]}", "baseline: {methods: [drift]}")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    run(there, "bash", "-c", SET_UP, **locale)
+    done = run(there, "make", "--silent", "run", **locale)
+    assert "own: drift" in done.stderr
+    # Alone DVC fails there, and a stage does not.
+    run(there, "python", "-m", "stages.ingest", "own", **locale)
 
 
 def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from stages import baseline, check, ingest, kinds, scale_and_window, summarize, tokenize_text
 from tests.conftest import ROOT, Run, committed
+from tools import verified
 from tools.check import faults
 
 README = (ROOT / "README.md").read_text()
@@ -59,6 +60,17 @@ def test_the_diff_starts_from_the_committed_run() -> None:
     assert {"mae", "skill"} <= set(rows)
     for name, value in rows.items():
         assert float(value) == pytest.approx(scores[name], abs=5e-6)
+
+
+@pytest.mark.published
+def test_the_verified_processors_are_the_committed_ones(tmp_path: Path) -> None:
+    for name in ("dvc.lock", str(verified.PATH)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(committed(name))
+    rows = verified.table(tmp_path)
+    assert len(rows) > 2
+    shown = "\n".join(["<!-- output: verified -->", *rows, ""])
+    assert shown in committed("README.md")
 
 
 @pytest.mark.published

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages import arithmetic
 from stages.files import models
 from stages.files.writing import write_json
 from stages.networks.backend import keras
 from tests.conftest import ROOT, Run, copy_project
 from tests.test_pipeline import edit
-from tools import clones
+from tools import clones, verified
 from tools.verify import differences
 
 
@@ -24,9 +25,10 @@ def verify(project: Path, run: Run, *, ok: bool) -> subprocess.CompletedProcess[
 
 @pytest.mark.slow
 def test_a_committed_run_is_reproduced_from_scratch(project: Path, run: Run) -> None:
-    table = verify(project, run, ok=True).stdout.splitlines()
-    assert table[0].split() == ["run", "output", "compared", "with", "dvc.lock"]
-    rows = [line.split() for line in table[1:]]
+    table, processors = verify(project, run, ok=True).stdout.split("\n\n")
+    heading, *lines = table.splitlines()
+    assert heading.split() == ["run", "output", "compared", "with", "dvc.lock"]
+    rows = [line.split() for line in lines]
     assert {row[2] for row in rows} == {"same"}
     assert {(row[0], row[1]) for row in rows} >= {
         ("1", "data/models/own"),
@@ -34,6 +36,10 @@ def test_a_committed_run_is_reproduced_from_scratch(project: Path, run: Run) -> 
         ("2", "data/predictions/own"),
     }
     assert not [row for row in rows if "small" in row[1]]
+    here = str(arithmetic.processor())
+    assert processors.splitlines()[0] == f"this processor: {here}"
+    assert f"| {here} | `own` |" in processors
+    assert verified.read(project)["own"] == [here]
 
 
 @pytest.mark.slow
@@ -47,6 +53,7 @@ def test_another_result_is_told_with_what_differs(project: Path, run: Run) -> No
     assert "about.json: epochs 1 and 2, beyond the tolerance of 0.05" in line
     assert "model.keras: " in line
     assert " values, by " in line
+    assert not (project / verified.PATH).exists()
 
 
 def test_a_task_that_is_not_there_is_one_clear_error(project: Path, run: Run) -> None:
