@@ -251,6 +251,14 @@ def test_a_stage_that_needs_no_tensorflow_runs_without_it(
     run(project, "python", "-m", f"stages.{stage}", *task, PYTHONPATH=str(tmp_path / "poison"))
 
 
+def test_other_arithmetic_reruns_what_has_a_network(project: Path, run: Run) -> None:
+    edit(project, "arithmetic: portable", "arithmetic: native")
+    output = run(project, "dvc", "repro", "predict@own").stdout
+    assert set(re.findall(r"Running stage '([^']+)'", output)) == {
+        *("check", "train@own", "evaluate@own", "predict@own"),
+    }
+
+
 def test_make_runs_in_a_folder_and_a_locale_without_a_letter_in_common(
     project: Path, tmp_path: Path, run: Run
 ) -> None:
