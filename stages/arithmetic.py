@@ -35,19 +35,21 @@ _VECTOR = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"
 # Eigen's matrix products in place of YNNPACK's, which chooses its instructions itself.
 _XLA = "--xla_cpu_experimental_ynn_fusion_type="
 _ALWAYS = {
-    # What NumPy has beyond AVX2: its exp, tanh and sorting exist in several forms.
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-    # The matrix products of NumPy and SciPy. Threads share sums.
-    "OPENBLAS_CORETYPE": "Haswell",
     "OPENBLAS_NUM_THREADS": "1",
-    "ARROW_USER_SIMD_LEVEL": "AVX2",
-    # Off by default on processors without AVX512-VNNI, where it makes the recurrent matrix products
-    # up to twice as fast.
-    "TF_ENABLE_ONEDNN_OPTS": "1",
     # The shards of a batch run side by side, one core each. An operation that is split over threads
     # as well would only wait; with one thread its result does not depend on how many cores there
     # are.
     "TF_NUM_INTRAOP_THREADS": "1",
+    # Off by default on processors without AVX512-VNNI, where it makes the recurrent matrix products
+    # up to twice as fast.
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
+_AVX2 = {
+    # NumPy's exp, tanh and sorting exist in several forms.
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    # The matrix products of NumPy and SciPy.
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ARROW_USER_SIMD_LEVEL": "AVX2",
 }
 _OF: dict[Arithmetic, dict[str, str]] = {
     "portable": {
@@ -70,7 +72,7 @@ _REMOVED = (
     "TF_SET_ONEDNN_FPMATH_MODE",
     "TF_XLA_FLAGS",
 )
-VARIABLES = (*_ALWAYS, *_OF["portable"], *_REMOVED)
+VARIABLES = (*_ALWAYS, *_AVX2, *_OF["portable"], *_REMOVED)
 _overruled: list[str] = []
 
 
@@ -96,9 +98,9 @@ class Processor:
 
 def begin() -> None:
     """Sets the variables of the portable arithmetic, as early as `stages` is imported."""
-    wanted = _ALWAYS | _OF["portable"]
-    if not processor().exact:
-        del wanted["OPENBLAS_CORETYPE"]  # it would use instructions that are not there
+    wanted = _ALWAYS | _networks("portable")
+    if processor().exact:
+        wanted |= _AVX2
     _overruled.extend(name for name in wanted if os.environ.get(name, wanted[name]) != wanted[name])
     _overruled.extend(name for name in _REMOVED if os.environ.pop(name, None) is not None)
     os.environ.update(wanted)
@@ -107,10 +109,14 @@ def begin() -> None:
 def use(arithmetic: Arithmetic) -> None:
     """Sets the variables of `arithmetic` for the networks of this process, before TensorFlow is
     imported."""
-    wanted = _OF[arithmetic]
+    wanted = _networks(arithmetic)
     if "tensorflow" in sys.modules and any(os.environ[name] != wanted[name] for name in wanted):
         raise RuntimeError("TensorFlow was imported before, and has read its variables")
     os.environ.update(wanted)
+
+
+def _networks(arithmetic: Arithmetic) -> dict[str, str]:
+    return _OF[arithmetic if processor().exact else "native"]
 
 
 def report() -> None:

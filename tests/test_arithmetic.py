@@ -150,7 +150,9 @@ def test_a_processor_without_avx2_is_told_what_to_expect(
     for name in arithmetic.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     arithmetic.begin()
-    assert "OPENBLAS_CORETYPE" not in os.environ  # its instructions are not there
+    # The instructions are not there.
+    assert "OPENBLAS_CORETYPE" not in os.environ
+    assert "AVX2" not in os.environ["XLA_FLAGS"]
     with caplog.at_level(logging.WARNING, "reprise"):
         arithmetic.report()
     assert "found GenuineIntel family 6 model 58 (no AVX2)" in caplog.text
