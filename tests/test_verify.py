@@ -62,6 +62,12 @@ def test_a_task_that_is_not_there_is_one_clear_error(project: Path, run: Run) ->
     assert "error: expected the name of a task in dvc.lock, received 'none'" in done.stderr
 
 
+def test_an_emulator_is_asked_for_a_small_task(project: Path, run: Run) -> None:
+    done = run(project, "python", "-m", "tools.verify", "--emulate", "epyc", ok=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: expected the tasks [^\n]* --task [^\n]*\n", done.stderr)
+
+
 @pytest.mark.parametrize("folder", [".", "a folder/project"])
 def test_a_clone_holds_the_last_commit_and_the_raw_data(
     folder: str, tmp_path: Path, run: Run

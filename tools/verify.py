@@ -33,13 +33,13 @@ from tools import clones, emulation, verified
 
 log = logging.getLogger("reprise")
 
-SETTINGS = (
+SETTINGS: list[dict[str, str]] = [
     {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LC_ALL": "C"},
     {
         **{"PYTHONHASHSEED": "2", "TZ": "America/Lima", "LC_ALL": "C.UTF-8"},
         **{"OPENBLAS_NUM_THREADS": "8", "TF_ENABLE_ONEDNN_OPTS": "0"},
     },
-)
+]
 # Minutes under the emulator, where others take hours.
 SMALL = ("sum_of_two", "next_word")
 
@@ -56,16 +56,19 @@ def main(arguments: list[str]) -> None:
     )
     given = parser.parse_args(arguments)
     root = Path.cwd()
-    tasks = [name.removeprefix("train@") for name in clones.lock_of(root) if "train@" in name]
+    tasks = [*verified.digests(root)]
     if given.task is not None and given.task not in tasks:
         raise InputError(f"expected the name of a task in dvc.lock, received {given.task!r}")
+    if given.emulate and given.task is None and not {*SMALL} <= {*tasks}:
+        raise InputError(
+            f"expected the tasks {', '.join(SMALL)} in dvc.lock, or the name of another small one "
+            "with --task (TASK=NAME), received neither"
+        )
     only = [given.task] if given.task else [*SMALL] if given.emulate else None
-    settings = [dict(variables) for variables in SETTINGS]
     rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
-        if given.emulate:
-            settings = [emulation.install(Path(folder), given.emulate)]
-        for number, variables in enumerate(settings, 1):
+        emulated = emulation.install(Path(folder), given.emulate) if given.emulate else {}
+        for number, variables in enumerate([emulated] if emulated else SETTINGS, 1):
             project = clones.clone(root, Path(folder) / ("clone" * number))
             (project / "dvc.lock").unlink()  # so that no stage is taken for done
             _run(project, [f"predict@{task}" for task in only or []], variables)
