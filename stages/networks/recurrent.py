@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
+
 from stages.networks import cells, recurrence
 from stages.networks.backend import keras, tf
 from stages.networks.loops import Weights
@@ -187,6 +189,27 @@ class GRU(_Fast, keras.layers.GRU):
     """`keras.layers.GRU` with the fast loop."""
 
 
+class _Orthogonal(keras.initializers.Orthogonal):
+    """`keras.initializers.Orthogonal`, decomposed by NumPy. TensorFlow's decomposition (Eigen's)
+    adds up in an order that follows the size of the processor's first cache."""
+
+    __class__ = property(lambda self: keras.initializers.Orthogonal)
+
+    def __call__(self, shape: tuple[int, int], dtype: Any = None) -> Any:
+        tall = max(shape), min(shape)
+        normal = keras.random.normal(tall, seed=self.seed, dtype=dtype)
+        q, r = np.linalg.qr(keras.ops.convert_to_numpy(normal))
+        q = q * np.sign(np.diag(r))
+        return tf.constant(self.gain * (q if shape == tall else q.T), dtype)
+
+
+def _decompose_alike(layer: keras.layers.Layer) -> None:
+    """Lets the recurrent kernel of a layer start from the same bytes on every processor."""
+    initializer = layer.cell.recurrent_initializer
+    if type(initializer) is keras.initializers.Orthogonal:
+        object.__setattr__(initializer, "__class__", _Orthogonal)
+
+
 class Bidirectional(keras.layers.Bidirectional):
     """`keras.layers.Bidirectional`, with the fast loop for both directions where `layer` has it."""
 
@@ -194,6 +217,8 @@ class Bidirectional(keras.layers.Bidirectional):
 
     def __init__(self, layer: Any, **arguments: Any) -> None:
         super().__init__(layer, **arguments)
+        for direction in (self.forward_layer, self.backward_layer):
+            _decompose_alike(direction)
         # Keras builds both directions from the layer's configuration, which is the plain layer's.
         if isinstance(layer, _Fast):
             accelerate(self)
@@ -295,7 +320,7 @@ def layer(
     state).
     """
     classes = FAST if fast else PLAIN
-    return classes[cell](
+    created = classes[cell](
         units,
         activation=activation,
         recurrent_dropout=recurrent_dropout,
@@ -303,6 +328,8 @@ def layer(
         return_state=True,
         name=name,
     )
+    _decompose_alike(created)
+    return created
 
 
 def apply(

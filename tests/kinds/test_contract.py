@@ -226,10 +226,16 @@ def test_an_example_is_answered_whatever_it_is_padded_to(
 
 @every_variant
 def test_training_moves_every_weight_by_operations_that_round_alike(
-    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
+    kind: str,
+    sample: Sample,
+    variant: dict[str, Any],
+    prepare: Prepare,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = Case(kind, prepare(kind, sample), {**SMALL, **variant, "epochs": 1})
     training.seed_everything(0)
+    # TensorFlow's decomposition follows the size of the processor's first cache.
+    monkeypatch.setattr(keras.ops, "qr", None)
     network = case.build()
     before = [weight.numpy().copy() for weight in network.trainable_variables]
     batches = case.batches("train")
