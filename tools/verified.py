@@ -30,21 +30,24 @@ def digests(root: Path) -> dict[str, str]:
 
 def add(root: Path, tasks: list[str], processor: str) -> None:
     """Records that `processor` gave the bytes of some tasks, and drops what is out of date."""
-    valid = read(root)
-    for task in tasks:
-        valid.setdefault(task, [])
-        valid[task] = sorted({*valid[task], processor})
     now = digests(root)
+    valid = _valid(root, now)
+    for task in tasks:
+        valid[task] = sorted({*valid.get(task, []), processor})
     entries = {task: {"outputs": now[task], "processors": valid[task]} for task in sorted(valid)}
     write_json(root / PATH, entries)
 
 
 def read(root: Path) -> dict[str, list[str]]:
     """Returns the processors that gave the present outputs of each task."""
+    return _valid(root, digests(root))
+
+
+def _valid(root: Path, now: dict[str, str]) -> dict[str, list[str]]:
     entries = read_json(root / PATH) if (root / PATH).exists() else {}
     return {
         task: entries[task]["processors"]
-        for task, digest in digests(root).items()
+        for task, digest in now.items()
         if entries.get(task, {}).get("outputs") == digest
     }
 
