@@ -58,7 +58,7 @@ def draw_learning_curve(axes: Any, curve: pd.DataFrame, best_epochs: list[int]) 
         epochs, validation = rows["epoch"], rows["validation"]
         axes.plot(epochs, rows["train"], color=COLOURS["baseline"], label=labels[0])
         axes.plot(epochs, validation, color=COLOURS["network"], label=labels[1])
-        kept = validation.iloc[best - 1]
+        kept = validation[epochs == best].iloc[0]
         axes.plot(best, kept, "o", color=COLOURS["actual"], markersize=4, label=labels[2])
     make_logarithmic(axes)
     axes.set_xlabel("epoch")

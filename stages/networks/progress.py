@@ -30,7 +30,8 @@ class History:
     Attributes:
         epochs: for each epoch `epoch`, its number from 1, and `train` and `validation`, the mean
             losses.
-        best_epoch: the epoch whose weights the network has now.
+        start: the validation loss before the first step.
+        best_epoch: the epoch whose weights the network has now; 0: those it started with.
         steps: training steps taken.
         seconds: how long it took, in all processes that took part.
     """
@@ -39,6 +40,7 @@ class History:
     best_epoch: int
     steps: int
     seconds: float
+    start: float = np.nan
 
 
 class Progress:
@@ -89,7 +91,7 @@ class Progress:
         losses = [[epoch["train"], epoch["validation"]] for epoch in history.epochs]
         return {
             "position": np.array([self.epoch, self.call, history.best_epoch, history.steps]),
-            "sums": np.array([self.total, self.weight, self.best, history.seconds]),
+            "sums": np.array([self.total, self.weight, self.best, history.seconds, history.start]),
             "epochs": np.array(losses).reshape(-1, 2),
             **{f"variable_{index}": value.numpy() for index, value in enumerate(self.variables)},
             **{f"best_{index}": weights for index, weights in enumerate(self.best_weights)},
@@ -117,7 +119,7 @@ class Progress:
         """Goes to where training was when `arrays` were taken."""
         history = self.history
         self.epoch, self.call, history.best_epoch, history.steps = arrays["position"].tolist()
-        self.total, self.weight, self.best, history.seconds = arrays["sums"].tolist()
+        self.total, self.weight, self.best, history.seconds, history.start = arrays["sums"].tolist()
         history.epochs = [
             {"epoch": number, "train": train, "validation": validation}
             for number, (train, validation) in enumerate(arrays["epochs"].tolist(), 1)

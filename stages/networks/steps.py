@@ -33,7 +33,7 @@ def training_steps(
         shards: how many pieces of a batch are computed side by side.
     """
 
-    rate = 1.0 - (momentum or 0.0)
+    smallest = 1.0 - (momentum or 0.0)
 
     def steps(
         chunk: dict[str, Any], state: list[tf.Tensor]
@@ -49,6 +49,9 @@ def training_steps(
                 )
                 mean = total / tf.maximum(weight, 1.0)
             _update(network, optimizer, tape.gradient(mean, network.trainable_variables))
+            # As `tf.train.ExponentialMovingAverage` does where it is told the number of updates.
+            done = tf.cast(optimizer.iterations, tf.float32)
+            rate = tf.maximum(smallest, 9.0 / (10.0 + done))
             _move(average, network.trainable_variables, rate)
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum, state
@@ -85,7 +88,7 @@ def _update(network: keras.Model, optimizer: Any, gradients: list[Any]) -> None:
     optimizer.apply(dense, network.trainable_variables)
 
 
-def _move(average: list[tf.Variable], variables: list[Any], rate: float) -> None:
+def _move(average: list[tf.Variable], variables: list[Any], rate: tf.Tensor) -> None:
     """Moves each average towards its variable."""
     for mean, variable in zip(average, variables, strict=bool(average)):
         mean.assign_add(rate * (variable.value - mean))

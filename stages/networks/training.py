@@ -65,7 +65,9 @@ def fit(
     done = progress.history.steps
     bar = tqdm(total=loop.steps, initial=done, unit="step", disable=None, mininterval=0.5)
     with bar, ThreadPoolExecutor(1) as ahead:
-        while progress.epoch <= parameters.epochs:
+        if not done:
+            loop.judge_start(ahead)
+        while progress.epoch <= loop.epochs:
             loop.train_epoch(ahead, bar, checkpoints)
             loop.end_epoch(ahead)
             if bar.disable:  # no terminal shows it
@@ -93,8 +95,9 @@ class _Loop:
         self.parameters, self.seed = parameters, seed
         self.batch_size = train.streams or min(parameters.batch_size, len(train))
         steps_per_epoch = -(-len(train) // self.batch_size)
-        self.steps = parameters.epochs * steps_per_epoch
-        optimizer = _optimizer(parameters, steps_per_epoch)
+        self.epochs = parameters.epochs or -(-parameters.max_steps // steps_per_epoch)
+        self.steps = self.epochs * steps_per_epoch
+        optimizer = _optimizer(parameters, self.epochs, steps_per_epoch)
         optimizer.build(network.trainable_variables)
         self.average = (
             []
@@ -109,12 +112,16 @@ class _Loop:
     def resume(self, checkpoints: Checkpoints) -> None:
         """Goes on from the newest checkpoint of this training, if there is one."""
         progress, calls = self.progress, len(self.chunks(1))
-        arrays = checkpoints.latest(
-            lambda arrays: progress.fits(arrays, self.parameters.epochs, calls)
-        )
+        arrays = checkpoints.latest(lambda arrays: progress.fits(arrays, self.epochs, calls))
         if arrays is not None:
             progress.restore(arrays)
             log.info("training goes on after step %d of %d", progress.history.steps, self.steps)
+
+    def judge_start(self, ahead: Executor) -> None:
+        """Validates the weights before the first step, which compete with those of all epochs."""
+        self.progress.history.start = self.mean_loss(ahead)
+        if np.isfinite(self.progress.history.start):
+            self.progress.best = self.progress.history.start
 
     def chunks(self, epoch: int) -> list[Chunk]:
         rng = np.random.default_rng([self.seed, epoch])
@@ -147,12 +154,12 @@ class _Loop:
             )
         history = progress.history
         history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
-        if validated < progress.best or patience is None:
+        if validated < progress.best or self.parameters.keep == "last":
             progress.best, progress.best_weights = validated, self.network.get_weights()
             history.best_epoch = epoch
         _assign(self.network, raw)
         ended = patience is not None and epoch - history.best_epoch >= patience
-        progress.next_epoch(self.parameters.epochs + 1 if ended else epoch + 1)
+        progress.next_epoch(self.epochs + 1 if ended else epoch + 1)
 
     def mean_loss(self, ahead: Executor) -> float:
         """Returns the mean loss of the validation examples."""
@@ -172,7 +179,7 @@ class _Loop:
             self.logged = time.monotonic()
             last = self.progress.history.epochs[-1]
             losses = f"train {last['train']:.4g}, validation {last['validation']:.4g}"
-            log.info("epoch %d of %d: %s", last["epoch"], self.parameters.epochs, losses)
+            log.info("epoch %d of %d: %s", last["epoch"], self.epochs, losses)
 
 
 def averaged(networks: list[keras.Model]) -> keras.Model:
@@ -189,24 +196,29 @@ def averaged(networks: list[keras.Model]) -> keras.Model:
     )
 
 
-def _optimizer(parameters: Training, steps_per_epoch: int) -> Any:
+def _optimizer(parameters: Training, epochs: int, steps_per_epoch: int) -> Any:
     classes: dict[str, Any] = {"adam": optimizers.Adam, "sgd": optimizers.SGD}
-    return classes[parameters.optimizer](
-        _rate(parameters, steps_per_epoch), global_clipnorm=parameters.clip
+    optimizer = classes[parameters.optimizer](
+        _rate(parameters, epochs, steps_per_epoch),
+        global_clipnorm=parameters.clip,
+        weight_decay=parameters.weight_decay or None,
     )
+    if parameters.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
-def _rate(parameters: Training, steps_per_epoch: int) -> Any:
+def _rate(parameters: Training, epochs: int, steps_per_epoch: int) -> Any:
     """Returns the learning rate, a number or a schedule over the training steps."""
-    steps = parameters.epochs * steps_per_epoch
+    steps = epochs * steps_per_epoch
     schedules = keras.optimizers.schedules
     match parameters.decay:
         case "cosine":
             return schedules.CosineDecay(parameters.learning_rate, steps)
         case "exponential":
             return schedules.ExponentialDecay(parameters.learning_rate, steps, 0.01)
-        case "staged" if parameters.epochs > parameters.hold:
-            stages = range(parameters.epochs - parameters.hold + 1)
+        case "staged" if epochs > parameters.hold:
+            stages = range(epochs - parameters.hold + 1)
             return schedules.PiecewiseConstantDecay(
                 [(parameters.hold + stage) * steps_per_epoch for stage in stages[:-1]],
                 [parameters.learning_rate * parameters.factor**stage for stage in stages],

@@ -49,7 +49,7 @@ def test_many_steps_a_call_are_the_steps_of_a_plain_loop(
     plain, source = line(), Numbers(count)
     optimizer = keras.optimizers.Adam(0.05, global_clipnorm=1.0)
     average = [weight.numpy() for weight in plain.trainable_variables]
-    losses = []
+    losses, done = [], 0
     for epoch in range(1, 4):
         order = np.random.default_rng([4, epoch]).permutation(count)
         sums = np.zeros(2)
@@ -65,8 +65,10 @@ def test_many_steps_a_call_are_the_steps_of_a_plain_loop(
                 tape.gradient(mean, plain.trainable_variables), plain.trainable_variables
             )
             sums += [float(tf.reduce_sum(errors)), batch["mask"].sum()]
+            done += 1
+            rate = max(0.2, 9 / (10 + done))
             average = [
-                0.8 * old + 0.2 * new.numpy()
+                (1 - rate) * old + rate * new.numpy()
                 for old, new in zip(average, plain.trainable_variables, strict=True)
             ]
         losses.append(sums[0] / sums[1])
@@ -123,10 +125,28 @@ def test_the_best_weights_are_kept_and_training_stops_without_progress() -> None
         Training(epochs=50, patience=3, learning_rate=0.05),
         0,
     )
-    assert (history.best_epoch, len(history.epochs)) == (1, 4)
-    weights = line()
-    training.fit(weights, LOSS, Numbers(30), Apart(6), Training(epochs=1, learning_rate=0.05), 0)
-    np.testing.assert_array_equal(network.get_weights()[0], weights.get_weights()[0])
+    assert (history.best_epoch, len(history.epochs), history.start) == (0, 3, 0.0)
+    np.testing.assert_array_equal(network.get_weights()[0], line().get_weights()[0])
+    last = Training(epochs=3, patience=None, keep="last", learning_rate=0.05)
+    assert training.fit(line(), LOSS, Numbers(30), Apart(6), last, 0).best_epoch == 3
+
+
+def test_steps_in_place_of_epochs_end_with_the_epoch_that_the_last_one_begins() -> None:
+    steps = Training(epochs=None, max_steps=10, batch_size=4, patience=None)
+    history = training.fit(line(), LOSS, Numbers(30), Numbers(30), steps, 0)
+    assert (len(history.epochs), history.steps) == (2, 16)
+
+
+def test_decay_takes_its_share_of_each_weight() -> None:
+    network, plain = line(), line()
+    parameters = {"epochs": 1, "batch_size": 30, "optimizer": "sgd", "learning_rate": 0.05}
+    decayed = Training(**parameters, weight_decay=0.5, keep="last")
+    training.fit(network, LOSS, Numbers(30), Numbers(30), decayed, 0)
+    training.fit(plain, LOSS, Numbers(30), Numbers(30), Training(**parameters, keep="last"), 0)
+    start = line().get_weights()[0]
+    np.testing.assert_allclose(
+        network.get_weights()[0], plain.get_weights()[0] - 0.05 * 0.5 * start, rtol=1e-4
+    )
 
 
 def test_the_validation_loss_counts_each_value_once_whatever_the_batch_size() -> None:
@@ -264,7 +284,7 @@ def test_training_that_was_killed_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize("dies", combinations([4, 9, 11], fast=[9]))
 def test_patience_counts_on_after_a_kill(dies: int) -> None:
     # A rate at which no later epoch is better than the first ones
-    parameters = Training(epochs=50, batch_size=3, steps_per_call=1, learning_rate=1.5, patience=3)
+    parameters = Training(epochs=50, batch_size=3, steps_per_call=1, learning_rate=0.6, patience=3)
     source, store = Wide(11), Memory(dies)
     whole = dropping()
     expected = training.fit(whole, LOSS, source, source, parameters, 4)
