@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> None:
     scores = {
         "model": {
             **evaluation.scores,
+            **about.settled,
             "parameters": about.parameters,
             "epochs": about.epochs,
         },

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stages import arithmetic, command, kinds
 from stages.errors import naming
 from stages.files import checkpoints, examples, models, parameters
@@ -42,12 +44,13 @@ def main(arguments: list[str]) -> None:
     )
     with naming(f"task {task}"):
         prepared = examples.read(source, kinds.package(kind).Examples)
-        network, histories = train_members(module, prepared, section, seed, saved)
+        network, histories, settled = train_members(module, prepared, section, seed, saved)
     models.write(folder / "model.keras", network)
     about = models.TrainedModel(
         parameters=network.count_params(),
         epochs=sum(len(history.epochs) for history in histories),
         best_epochs=[history.best_epoch for history in histories],
+        settled=settled,
         fast=section.fast,
         examples=sha256_of(source / "about.json"),
     )
@@ -65,9 +68,9 @@ def main(arguments: list[str]) -> None:
 
 def train_members(
     module: "Train", prepared: Any, section: Training, seed: int, saved: Path
-) -> tuple[Any, list["History"]]:
-    """Returns the mean of trained networks that differ in their seed alone, and what training says
-    of each.
+) -> tuple[Any, list["History"], dict[str, float]]:
+    """Returns the mean of trained networks that differ in their seed alone, what training says of
+    each, and what the kind says of them all.
 
     Args:
         prepared: the examples.
@@ -78,7 +81,7 @@ def train_members(
     train, validation = (
         module.batches(prepared, split, section) for split in ("train", "validation")
     )
-    networks, histories = [], []
+    networks, histories, settled = [], [], []
     for member in range(section.members):
         training.seed_everything(seed + member)
         name = f"member_{member + 1}"
@@ -94,17 +97,21 @@ def train_members(
                 checkpoints.Checkpoints(saved / name, section.checkpoint_seconds),
             )
         )
-    return training.averaged(networks), histories
+        settled.append(module.settle(networks[-1], prepared, section))
+    means = {name: float(np.mean([one[name] for one in settled])) for name in settled[0]}
+    return training.averaged(networks), histories, means
 
 
 def learning_curve(histories: Sequence["History"]) -> str:
-    """Returns the losses of each epoch of each member as CSV."""
-    lines = [
-        f"{member},{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}"
-        for member, history in enumerate(histories, 1)
-        for epoch in history.epochs
-    ]
-    return "\n".join(["member,epoch,train,validation", *lines]) + "\n"
+    """Returns the losses of each epoch of each member as CSV; epoch 0 is before the first step."""
+    lines = ["member,epoch,train,validation"]
+    for member, history in enumerate(histories, 1):
+        lines.append(f"{member},0,,{history.start:.6g}")
+        lines += [
+            f"{member},{epoch['epoch']},{epoch['train']:.6g},{epoch['validation']:.6g}"
+            for epoch in history.epochs
+        ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ class TrainedModel:
     Attributes:
         parameters: how many weights it has. epochs: of all its members together.
         best_epochs: of each member, whose weights were kept.
+        settled: what the kind's `settle` says, the mean of all members.
         fast: whether its recurrent layers run Reprise's own loop.
         examples: the sha256 of what `about.json` says of the examples.
     """
@@ -68,6 +69,7 @@ class TrainedModel:
     parameters: int
     epochs: int
     best_epochs: list[int]
+    settled: dict[str, float]
     fast: bool
     examples: str
 

@@ -94,6 +94,10 @@ class Train(Protocol):
     def loss(self, parameters: Any) -> Callable[[Any, dict[str, Any]], tuple[Any, Any]]:
         """Returns the loss of a batch: (outputs, batch) to its sum and its weight."""
 
+    def settle(self, network: Any, examples: Any, parameters: Any) -> dict[str, float]:
+        """Changes what is left to change of a trained network with the help of validation, and
+        returns numbers that are reported beside its scores."""
+
 
 class Scores(Protocol):
     """The module `scores`.

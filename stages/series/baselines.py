@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,7 @@ class Ridge:
 
 
 @dataclass
-class _Sums:
+class Sums:
     """The sums over windows in the normal equations of features x and outputs y."""
 
     count: float
@@ -149,6 +150,30 @@ class _Sums:
     y: np.ndarray
     xx: np.ndarray
     xy: np.ndarray
+
+    @classmethod
+    def zeros(cls, features: int, outputs: int) -> "Sums":
+        return cls(
+            0,
+            np.zeros(features),
+            np.zeros(outputs),
+            np.zeros((features, features)),
+            np.zeros((features, outputs)),
+        )
+
+    def of(self, outputs: Any) -> "Sums":
+        """Returns the sums of some of the outputs, as a copy."""
+        return Sums(self.count, self.x.copy(), self.y[outputs], self.xx.copy(), self.xy[:, outputs])
+
+    def seen(self, view: np.ndarray, level: np.ndarray) -> "Sums":
+        """Returns the sums of the features `x @ view` and the outputs `y - x @ level`."""
+        return Sums(
+            self.count,
+            self.x @ view,
+            self.y - self.x @ level,
+            view.T @ self.xx @ view,
+            view.T @ (self.xy - self.xx @ level),
+        )
 
     def add(self, x: np.ndarray, y: np.ndarray, sign: int = 1) -> None:
         self.count += sign * len(x)
@@ -179,13 +204,7 @@ def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) ->
     such targets is fitted on the other windows.
     """
     features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
-    sums = _Sums(
-        0,
-        np.zeros(features),
-        np.zeros(outputs),
-        np.zeros((features, features)),
-        np.zeros((features, outputs)),
-    )
+    sums = Sums.zeros(features, outputs)
     filled = np.zeros(outputs, bool)
     for indices in chunks(len(train)):
         x, y, _, mask = _differences(train, indices)
@@ -206,21 +225,18 @@ def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) ->
     return candidates[int(np.argmin(errors))]
 
 
-def _without_filled(train: Windows, sums: _Sums, output: int) -> _Sums:
+def _without_filled(train: Windows, sums: Sums, output: int) -> Sums:
     """Returns the sums of one output over the windows whose target was not filled in.
 
     They are the `sums` over all windows minus those over the others.
     """
-    own = slice(output, output + 1)
-    result = _Sums(
-        sums.count, sums.x.copy(), sums.y[own].copy(), sums.xx.copy(), sums.xy[:, own].copy()
-    )
+    result = sums.of([output])
     step, target = divmod(output, len(train.targets))
     for indices in chunks(len(train)):
         filled = indices[~train.observed[train.locate(indices)[0] + step, target]]
         if len(filled):
             x, y, _, _ = _differences(train, filled)
-            result.add(x, y[:, own], -1)
+            result.add(x, y[:, [output]], -1)
     return result
 
 

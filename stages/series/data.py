@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from stages.formats import Reading
+from stages.series import anchors
 from stages.series.calendar import CalendarFeature
 from stages.series.scaling import Scaler, ScalerName
 from stages.series.windows import Windows
@@ -50,7 +51,8 @@ class SeriesExamples:
 
     Attributes:
         columns: names of the columns of `values`; inputs, targets: their numbers.
-        frequency: the step between times. cycles: the calendar features.
+        frequency: the step between times. season: steps after which series repeat; 1 is none.
+        cycles: the calendar features.
         series, dropped_series: names.
         windows: how many windows each split has.
         values: (rows, columns) float32, scaled.
@@ -66,6 +68,7 @@ class SeriesExamples:
     inputs: list[int]
     targets: list[int]
     frequency: str
+    season: int
     lookback: int
     horizon: int
     stride: int
@@ -89,6 +92,12 @@ class SeriesExamples:
     @cached_property
     def fitted_scaler(self) -> Scaler:
         return Scaler(np.asarray(self.shift_), np.asarray(self.scale_), self.log)
+
+    @cached_property
+    def anchor(self) -> anchors.Anchor:
+        """The closed-form forecast, fitted on the training windows and blended on validation."""
+        train, validation = (self.windows_of(split) for split in ("train", "validation"))
+        return anchors.fit(train, validation, self.season)
 
     @cached_property
     def first_rows(self) -> np.ndarray:

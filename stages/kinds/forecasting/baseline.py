@@ -1,6 +1,7 @@
 """The baselines of a forecasting task, scored on the test windows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,12 +28,13 @@ Method = Literal[
 class Parameters(Section):
     """How a forecast is made without a network.
 
-    season: steps after which a series repeats, also for MASE; 1 is none.
+    season: steps after which a series repeats, also for MASE; 1 is none; null: that of the
+        examples.
     methods: null: `last_value`, `drift` and `ridge`, and `seasonal_naive` where there is a season.
     alphas: penalties of ridge to choose from.
     """
 
-    season: Count = 1
+    season: Count | None = None
     methods: Annotated[list[Method], Field(min_length=1)] | None = None
     alphas: Annotated[list[Positive], Field(min_length=1)] = [
         0.001,
@@ -47,17 +49,34 @@ class Parameters(Section):
 
     @model_validator(mode="after")
     def _season(self) -> "Parameters":
-        if self.season == 1 and set(SEASONAL) & set(self.all_methods):
-            raise ValueError(
-                f"a `season` above 1 for {', '.join(sorted(set(SEASONAL) & set(self.all_methods)))}"
-            )
+        if self.season == 1 and self.seasonal:
+            raise ValueError(f"a `season` above 1 for {', '.join(self.seasonal)}")
         return self
 
     @property
-    def all_methods(self) -> list[str]:
-        if self.methods is not None:
-            return list(self.methods)
-        return ["last_value", "drift", *(["seasonal_naive"] if self.season > 1 else []), "ridge"]
+    def seasonal(self) -> list[str]:
+        """The listed methods that need a season."""
+        return sorted(set(SEASONAL) & set(self.methods or []))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed: `season` and `methods` as the parameters and the examples say."""
+
+    season: int
+    methods: list[str]
+
+
+def _plan(parameters: Parameters, found: int) -> Plan:
+    season = parameters.season or found
+    if season == 1 and parameters.seasonal:
+        raise InputError(
+            f"baseline.season: expected a season above 1 for {', '.join(parameters.seasonal)}, "
+            "received none, as none was found in the data: set scale_and_window.season, or leave "
+            "these methods out"
+        )
+    default = ["last_value", "drift", *(["seasonal_naive"] if season > 1 else []), "ridge"]
+    return Plan(season, default if parameters.methods is None else list(parameters.methods))
 
 
 def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Parameters) -> Baselines:
@@ -71,16 +90,17 @@ def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Paramet
     examples = data.examples
     outcomes = Outcomes(examples, "test")
     starts = examples.first_rows[outcomes.series]
-    _check_history(outcomes.origins - starts, parameters)
+    plan = _plan(parameters, examples.season)
+    _check_history(outcomes.origins - starts, plan)
     scale = metrics.seasonal_scale(
         examples.raw_targets,
         examples.observed,
         examples.first_rows,
         examples.spans[2, :, 0],
-        parameters.season,
+        plan.season,
     )
     results: dict[str, MethodScores] = {}
-    for method, forecast in _forecasts(examples, parameters, outcomes, starts):
+    for method, forecast in _forecasts(examples, plan, parameters.alphas, outcomes, starts):
         results[method] = {
             **outcomes.scores(forecast, scale),
             "by_horizon": outcomes.scores_by_horizon(forecast, scale),
@@ -94,10 +114,10 @@ def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Paramet
     return Baselines(results, {"mase_scale": scale})
 
 
-def _check_history(rows_before: np.ndarray, parameters: Parameters) -> None:
+def _check_history(rows_before: np.ndarray, plan: Plan) -> None:
     needed = 1
-    if parameters.season > 1:
-        needed = parameters.season + ("seasonal_drift" in parameters.all_methods)
+    if plan.season > 1:
+        needed = plan.season + ("seasonal_drift" in plan.methods)
     if rows_before.min() < needed:
         raise InputError(
             f"baseline.season: expected at least {needed} rows before every test window, received "
@@ -106,7 +126,11 @@ def _check_history(rows_before: np.ndarray, parameters: Parameters) -> None:
 
 
 def _forecasts(
-    examples: SeriesExamples, parameters: Parameters, outcomes: Outcomes, starts: np.ndarray
+    examples: SeriesExamples,
+    plan: Plan,
+    alphas: Sequence[float],
+    outcomes: Outcomes,
+    starts: np.ndarray,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields each method's forecasts (windows, horizon, targets), in the scaler's units.
 
@@ -114,15 +138,15 @@ def _forecasts(
         starts: (windows,) first row of each window's series.
     """
     test, raw = outcomes.windows, examples.raw_targets
-    for method in parameters.all_methods:
+    for method in plan.methods:
         if method in baselines.VECTORISED:
             forecast = baselines.VECTORISED[method]
-            yield method, forecast(test, outcomes.origins, starts, parameters.season)
+            yield method, forecast(test, outcomes.origins, starts, plan.season)
         elif method == "ridge":
             ridge = baselines.fit_ridge(
                 examples.windows_of("train"),
                 examples.windows_of("validation"),
-                tuple(parameters.alphas),
+                tuple(alphas),
             )
             chunks = baselines.chunks(len(test))
             yield method, np.concatenate([ridge.forecast(test, chunk) for chunk in chunks])
@@ -132,6 +156,6 @@ def _forecasts(
                 for target in range(len(test.targets)):
                     history = raw[starts[index] : outcomes.origins[index], target]
                     out[index, :, target] = baselines.LOCAL[method](
-                        history, test.horizon, parameters.season
+                        history, test.horizon, plan.season
                     )
             yield method, examples.fitted_scaler.forward(out, outcomes.series, examples.targets)

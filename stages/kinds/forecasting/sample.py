@@ -9,6 +9,8 @@ import pandas as pd
 from stages.kinds.data import Sample
 from stages.series.generators import seasonal
 
+SEASON = 4
+
 
 def _csv(series: int) -> str:
     """Returns series of two columns, the second of which is no target, with missing values."""
@@ -23,8 +25,9 @@ def _csv(series: int) -> str:
 
 def _resized(rng: np.random.Generator, variant: dict[str, Any]) -> Sample:
     segment = variant.get("segment", 1)
+    least = SEASON if variant.get("normalise") == "season" else 0
     sizes = {
-        "lookback": segment * int(rng.integers(1, 4)),
+        "lookback": least + segment * int(rng.integers(1, 4)),
         "horizon": segment * int(rng.integers(1, 7)),
     }
     windowing = SAMPLE.entry["scale_and_window"] | sizes
@@ -51,6 +54,7 @@ SAMPLE = Sample(
         "scale_and_window": {
             "lookback": 12,
             "horizon": 6,
+            "season": SEASON,
             "calendar": ["hour"],
             "per_series": True,
         },
@@ -60,15 +64,28 @@ SAMPLE = Sample(
         "predict": {"history": 20},
     },
     variants=[
-        {"cell": "simple_rnn", "decoder": "dense", "activation": "relu", "loss": "mse"},
-        {"cell": "lstm", "layers": 2, "normalise": "last_value", "embedding": True},
+        {
+            "cell": "simple_rnn",
+            "activation": "relu",
+            "loss": "mse",
+            "normalise": "season",
+            "weight_decay": 0.01,
+        },
+        {
+            "cell": "lstm",
+            "layers": 2,
+            "decoder": "parallel",
+            "embedding": True,
+            "normalise": "none",
+            "shortcut": "none",
+        },
         {
             "cell": "gru",
             "segment": 3,
+            "decoder": "parallel",
             "normalise": "instance",
-            "shortcut": True,
+            "shortcut": "trained",
             "loss": "huber",
-            "dropout": 0.2,
             "average": 0.9,
         },
     ],

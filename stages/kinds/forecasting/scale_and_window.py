@@ -1,5 +1,6 @@
 """Ingested series to scaled series, each stored once, and windows as an index."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
 from stages.sections import Count, Section
 from stages.series import calendar as cycles
-from stages.series import fitting, times, windows
+from stages.series import fitting, seasons, times, windows
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.scaling import ScalerName
 from stages.series.splits import starts_of
 from stages.splits import SPLITS
+
+log = logging.getLogger("reprise")
 
 
 class Parameters(Section):
@@ -28,6 +31,8 @@ class Parameters(Section):
         one for all.
     log: whether the logarithm is taken before; for positive series that grow in per cent.
     lookback, horizon: past steps seen and future steps predicted.
+    season: steps after which a series repeats; 1 is none; null: found by autocorrelation on the
+        training rows.
     stride: steps between training windows; validation and test have every window.
     calendar: cycles given for past and future steps: `hour`, `weekday`, ...; lengths in steps where
         times are whole numbers.
@@ -39,6 +44,7 @@ class Parameters(Section):
     log: bool = False
     lookback: Count
     horizon: Count
+    season: Count | None = None
     stride: Count = 1
     calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=100)] = []
     short_series: Literal["error", "drop"] = "error"
@@ -71,12 +77,14 @@ def windowed(
     _check_columns(columns, raw, known, training, parameters.log)
     ranges = boundaries[:, :2] if parameters.per_series else training
     scaler = fitting.fit(parameters.scaler, known, ranges, parameters.per_series, parameters.log)
+    season = _season(known[:, : len(ingested.targets)], training, ingested, parameters)
     clock = times.local(table["time"].to_numpy(), ingested.zone, ingested.in_utc)
     examples = SeriesExamples(
         columns=columns,
         inputs=[columns.index(name) for name in ingested.inputs],
         targets=[columns.index(name) for name in ingested.targets],
         frequency=ingested.frequency,
+        season=season,
         lookback=parameters.lookback,
         horizon=parameters.horizon,
         stride=parameters.stride,
@@ -98,6 +106,27 @@ def windowed(
         scale_=scaler.scale_,
     )
     return replace(examples, windows={split: len(examples.windows_of(split)) for split in SPLITS})
+
+
+def _season(
+    targets: np.ndarray, training: np.ndarray, ingested: IngestedSeries, parameters: Parameters
+) -> int:
+    """Returns the season that is given, or found on the training rows, and says so."""
+    season = parameters.season
+    if season is None:
+        columns = range(targets.shape[1])
+        series = (targets[start:stop, column] for start, stop in training for column in columns)
+        season = seasons.find(series, ingested.frequency)
+        found = f"{season} steps, found on the training rows" if season > 1 else "none found"
+        log.info("season: %s", found)
+    if season > parameters.lookback:
+        log.warning(
+            "season of %d steps: the linear forecast that the network corrects sees no last "
+            "season, as lookback has %d steps",
+            season,
+            parameters.lookback,
+        )
+    return season
 
 
 def _boundaries(splits: np.ndarray, starts: np.ndarray) -> np.ndarray:

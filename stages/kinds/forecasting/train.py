@@ -1,47 +1,63 @@
 """The forecasting network: a recurrent encoder of the past, all steps of the future decoded at
 once."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from stages.errors import InputError
+from stages.kinds.forecasting import anchoring, views
 from stages.networks.parameters import Training
-from stages.sections import Count
+from stages.sections import Count, Rate
 from stages.series.data import SeriesExamples
 from stages.series.windows import Windows
 
 if TYPE_CHECKING:
     from stages.networks.losses import Loss
 
-__all__ = ["Parameters", "batches", "build", "loss"]
+# More steps take longer than they are worth: see `segment`.
+MOST_STEPS = 64
+
+__all__ = ["Parameters", "batches", "build", "loss", "settle"]
 
 
 class Parameters(Training):
     """Besides what all networks have:
 
-    normalise: `last_value`: the window's last value is subtracted, and added to the forecast;
+    normalise: what the recurrent layers see of the window. `last_value`: its last value is
+        subtracted, and added to the forecast; `season`: the values one season before are;
         `instance`: its mean is subtracted and it is divided by its standard deviation (Kim et al.,
         "Reversible instance normalization", 2022); `none`.
     segment: steps that are embedded together and make one step of the network (Lin et al.,
-        "SegRNN", 2023); divides lookback.
+        "SegRNN", 2023); divides the steps that the recurrent layers see. null: as few as leave at
+        most 64 such steps, without the oldest ones that fill no segment.
     decoder: `parallel`: the last state makes one step for each segment of the horizon, told which
         one (and its calendar) by an embedding (SegRNN); `dense`: one dense layer from the last
         state to all steps.
     embedding: whether the network is told which series it sees; needs `decoder: parallel`.
-    shortcut: whether a linear layer from the window to the horizon is added to the forecast (Lai et
-        al., "LSTNet", 2018).
+    shortcut: a linear forecast from the window that the recurrent layers correct (Lai et al.,
+        "LSTNet", 2018). `anchor`: the closed-form one of `stages.series.anchors`, which stays as it
+        is, and from which training starts, as the correction starts from zero; `trained`: one that
+        starts from zero and is trained with the network; `none`.
     loss: `mae`, `mse`, `huber`, in the scaler's units.
     """
 
-    normalise: Literal["none", "last_value", "instance"] = "none"
-    segment: Count = 1
-    decoder: Literal["parallel", "dense"] = "parallel"
+    normalise: views.Normalisation = None
+    segment: Count | None = None
+    decoder: Literal["parallel", "dense"] = "dense"
     embedding: bool = False
-    shortcut: bool = False
+    shortcut: Literal["anchor", "trained", "none"] = "anchor"
     loss: Literal["mae", "mse", "huber"] = "mae"
     activation: Literal["tanh", "relu"] = "tanh"
+    # Chosen on the series of `recipe/`: few steps and small steps, as what can be learned beyond
+    # the anchor is little.
+    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
+    units: Count = 32
+    dropout: Rate = 0.2
+    epochs: Count | None = None
+    patience: Count | None = None
+    decay: Literal["constant", "cosine", "exponential", "staged"] = "cosine"
+    average: Rate | None = 0.98
 
 
 def batches(examples: SeriesExamples, split: str, parameters: Parameters) -> Windows:
@@ -75,97 +91,101 @@ def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
     (batch, lookback + horizon, features) and `series` (batch,); it returns (batch, horizon,
     targets).
     """
+    from stages.networks.backend import keras
+
+    _check(examples, parameters)
+    parameters = _segmented(examples, parameters)
+    window = keras.Input((examples.lookback, len(examples.inputs)), name="window")
+    inputs = {"window": window}
+    view = views.normalised(window, examples, parameters.normalise)
+    outputs = _forecast(inputs, view, examples, parameters)
+    # The level comes first in its sum. `keras.ops.add` takes a second addend of shape (batch, 1, 1)
+    # for a bias where the batch has as many rows as the first one has steps, and adds each row's
+    # level to a step of all rows (Keras 3.15 with TensorFlow).
+    if parameters.shortcut == "anchor":
+        outputs = anchoring.anchored(window, examples) + outputs
+    elif view.level is not None:
+        outputs = view.level + outputs
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _forecast(
+    inputs: dict[str, Any], view: views.View, examples: SeriesExamples, parameters: Parameters
+) -> Any:
+    """Returns what is added to the level or the anchor, (batch, horizon, targets). May add
+    `calendar` and `series` to the inputs."""
     from keras import layers, ops
 
     from stages.networks.backend import keras
 
-    _check(examples, parameters)
     lookback, horizon, targets = examples.lookback, examples.horizon, len(examples.targets)
-    cycles = examples.calendar.shape[1]
-    window = keras.Input((lookback, len(examples.inputs)), name="window")
-    inputs = {"window": window}
-    normalised, restore = _normalise(window, examples, parameters)
-    past, future = normalised, None
-    if cycles:
+    past, future = view.past, None
+    if cycles := examples.calendar.shape[1]:
         inputs["calendar"] = keras.Input((lookback + horizon, cycles), name="calendar")
-        past = ops.concatenate([past, inputs["calendar"][:, :lookback]], axis=-1)
+        own = inputs["calendar"][:, lookback - past.shape[1] : lookback]
+        past = ops.concatenate([past, own], axis=-1)
         future = inputs["calendar"][:, lookback:]
-    steps, cells, states = _encode(past, lookback, parameters)
+    steps, cells, states = _encode(past, parameters)
     if parameters.decoder == "dense":
         outputs = _decode_dense(steps, future, (horizon, targets), parameters)
     else:
         queries = _queries(inputs, future, examples, parameters)
         outputs = _decode_parallel(queries, cells, states, (horizon, targets), parameters)
-    if parameters.shortcut:
-        line = layers.Dense(horizon * targets, kernel_initializer="zeros", name="shortcut")(
-            layers.Flatten()(normalised)
-        )
-        outputs = outputs + layers.Reshape((horizon, targets))(line)
-    return keras.Model(inputs, restore(outputs), name=name)
+    if parameters.shortcut == "trained":
+        line = layers.Dense(horizon * targets, kernel_initializer="zeros", name="shortcut")
+        flat = line(layers.Flatten()(view.past))
+        outputs = outputs + layers.Reshape((horizon, targets))(flat)
+    return outputs if view.scale is None else outputs * view.scale
+
+
+def settle(network: Any, examples: SeriesExamples, parameters: Parameters) -> dict[str, float]:
+    """Shrinks the correction of an anchor as far as validation leaves it in doubt."""
+    return anchoring.shrink(network, examples) if parameters.shortcut == "anchor" else {}
 
 
 def _check(examples: SeriesExamples, parameters: Parameters) -> None:
     """Raises `InputError` where the parameters do not fit the examples."""
-    lookback, horizon, segment = examples.lookback, examples.horizon, parameters.segment
-    if lookback % segment or (parameters.decoder == "parallel" and horizon % segment):
+    views.check(examples, parameters.normalise)
+    steps, horizon, segment = (
+        views.steps_seen(examples, parameters.normalise),
+        examples.horizon,
+        parameters.segment,
+    )
+    if segment is not None and (
+        steps % segment or (parameters.decoder == "parallel" and horizon % segment)
+    ):
         raise InputError(
-            f"train.segment: expected a divisor of lookback {lookback} (and of horizon {horizon}, "
-            f"for the parallel decoder), received {segment}"
-        )
-    if parameters.normalise != "none" and not set(examples.targets) <= set(examples.inputs):
-        raise InputError(
-            "train.normalise: expected `none`, as not all targets are inputs, received "
-            + parameters.normalise
+            f"train.segment: expected a divisor of the {steps} steps seen (and of horizon "
+            f"{horizon}, for the parallel decoder), received {segment}"
         )
     if parameters.embedding and parameters.decoder == "dense":
         raise InputError("train.embedding: expected `decoder: parallel` with it, received dense")
 
 
-def _normalise(
-    window: Any, examples: SeriesExamples, parameters: Parameters
-) -> tuple[Any, Callable[[Any], Any]]:
-    """Returns the normalised window, and what brings the outputs back to the window's level.
-
-    The level comes first in each sum. `keras.ops.add` takes a second addend of shape (batch, 1, 1)
-    for a bias where the batch has as many rows as the first one has steps, and adds each row's
-    level to a step of all rows (Keras 3.15 with TensorFlow).
-    """
-    from keras import ops
-
-    if parameters.normalise == "none":
-        return window, lambda outputs: outputs
-    seen = [examples.inputs.index(target) for target in examples.targets]
-    all_seen = seen == list(range(len(examples.inputs)))
-
-    def of_targets(level: Any) -> Any:
-        return level if all_seen else ops.take(level, seen, axis=-1)
-
-    if parameters.normalise == "last_value":
-        last = window[:, -1:]
-        return window - last, lambda outputs: of_targets(last) + outputs
-    mean = ops.mean(window, axis=1, keepdims=True)
-    # The small term keeps a constant window finite.
-    deviation = ops.sqrt(ops.var(window, axis=1, keepdims=True) + 1e-5)
-
-    def restore(outputs: Any) -> Any:
-        return of_targets(mean) + outputs * of_targets(deviation)
-
-    return (window - mean) / deviation, restore
+def _segmented(examples: SeriesExamples, parameters: Parameters) -> Parameters:
+    """Returns the parameters with the segment that is meant where none is given."""
+    if parameters.segment is not None:
+        return parameters
+    least = -(-views.steps_seen(examples, parameters.normalise) // MOST_STEPS)
+    if parameters.decoder == "parallel":
+        horizon = examples.horizon
+        divisors = [size for size in range(1, horizon + 1) if horizon % size == 0]
+        least = next((size for size in divisors if size >= least), horizon)
+    return parameters.model_copy(update={"segment": least})
 
 
-def _encode(
-    past: Any, lookback: int, parameters: Parameters
-) -> tuple[Any, list[Any], list[list[Any]]]:
+def _encode(past: Any, parameters: Parameters) -> tuple[Any, list[Any], list[list[Any]]]:
     """Returns the outputs of the last recurrent layer (batch, steps, units), the layers, and the
     last states of each."""
     from keras import layers
 
     from stages.networks import recurrent
 
-    segment, units = parameters.segment, parameters.units
+    segment, units = parameters.segment or 1, parameters.units
     steps = past
     if segment > 1:
-        steps = layers.Reshape((lookback // segment, segment * past.shape[-1]))(past)
+        count = past.shape[1] // segment
+        steps = layers.Reshape((count, segment * past.shape[-1]))(past[:, -count * segment :])
     # A dense layer embeds what makes one step: a segment, or for the parallel decoder also a single
     # step, as the decoder's steps must have the encoder's size.
     if segment > 1 or parameters.decoder == "parallel":
@@ -198,7 +218,7 @@ def _decode_dense(steps: Any, future: Any, shape: tuple[int, int], parameters: P
     if future is not None:
         last = layers.Concatenate()([last, layers.Flatten()(future)])
     last = layers.Dropout(parameters.dropout, name="dropout_head")(last)
-    return layers.Reshape(shape)(layers.Dense(shape[0] * shape[1], name="head")(last))
+    return layers.Reshape(shape)(_head(shape[0] * shape[1], parameters)(last))
 
 
 def _queries(
@@ -210,7 +230,7 @@ def _queries(
 
     from stages.networks.backend import keras
 
-    units, positions = parameters.units, examples.horizon // parameters.segment
+    units, positions = parameters.units, examples.horizon // (parameters.segment or 1)
     zeros = ops.zeros_like(inputs["window"][:, :1, 0], dtype="int32")
     queries = layers.Embedding(positions, units, name="position")(
         zeros + np.arange(positions, dtype="int32")
@@ -222,7 +242,7 @@ def _queries(
         )
         queries = series[:, None] + queries  # in this order: see `_normalise`
     if future is not None:
-        width = parameters.segment * examples.calendar.shape[1]
+        width = (parameters.segment or 1) * examples.calendar.shape[1]
         queries = queries + layers.Dense(units, name="future")(
             layers.Reshape((positions, width))(future)
         )
@@ -243,11 +263,20 @@ def _decode_parallel(
     from stages.networks import recurrent
 
     horizon, targets = shape
-    positions = horizon // parameters.segment
+    segment = parameters.segment or 1
+    positions = horizon // segment
     decoded = ops.reshape(queries, (-1, 1, parameters.units))
     for cell, state in zip(cells, states, strict=True):
         repeated = [ops.repeat(tensor, positions, axis=0) for tensor in state]
         decoded, _ = recurrent.apply(cell, decoded, repeated)
     decoded = layers.Dropout(parameters.dropout, name="dropout_head")(decoded)
-    head = layers.Dense(parameters.segment * targets, name="head")
+    head = _head(segment * targets, parameters)
     return ops.reshape(head(decoded), (-1, horizon, targets))
+
+
+def _head(outputs: int, parameters: Parameters) -> Any:
+    """Returns the last layer. What corrects an anchor starts from zeros."""
+    from keras import layers
+
+    start = "zeros" if parameters.shortcut == "anchor" else "glorot_uniform"
+    return layers.Dense(outputs, kernel_initializer=start, name="head")

@@ -1,0 +1,73 @@
+"""The closed-form forecast as a layer of the network, and how far the network is trusted to correct
+it."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from stages.kinds.forecasting.views import seen_targets
+from stages.series.anchors import SPREAD
+from stages.series.data import SeriesExamples
+
+
+def anchored(window: Any, examples: SeriesExamples) -> Any:
+    """Returns the closed-form forecast, (batch, horizon, targets), as a dense layer."""
+    from keras import layers, ops
+
+    anchor, shape = examples.anchor, (examples.horizon, len(examples.targets))
+    line = layers.Dense(shape[0] * shape[1], trainable=False, name="shortcut")
+    seen = seen_targets(examples)
+    if seen is None:
+        outputs = layers.Reshape(shape)(line(layers.Flatten()(window)))
+        line.set_weights([anchor.kernel, anchor.intercept])
+        return outputs
+    last, own = window[:, -1:], ops.take(window, seen, axis=-1)
+    spread = ops.sqrt(ops.var(own, axis=1) + SPREAD)
+    features = ops.concatenate([layers.Flatten()(window - last), spread], axis=-1)
+    outputs = layers.Reshape(shape)(line(features))
+    by_spread = anchor.by_spread.reshape(shape)[:, None] * np.eye(shape[1])
+    by_spread = by_spread.transpose(1, 0, 2).reshape(shape[1], -1)
+    line.set_weights([np.concatenate([anchor.kernel, by_spread]), anchor.intercept])
+    return ops.take(last, seen, axis=-1) + outputs
+
+
+def shrink(network: Any, examples: SeriesExamples) -> dict[str, float]:
+    """Shrinks the network's correction of the anchor as far as validation leaves it in doubt.
+
+    The gain of the correction is the mean over stretches of validation, each a horizon long, of
+    what it takes off the absolute error. It is multiplied by 1 - (doubt / gain)^2, or 0 where that
+    is negative: the positive-part estimator of James and Stein (1961), with the distance to the
+    lower end of a one-sided interval of 90 % as the doubt, as the standard error of a few stretches
+    is itself uncertain.
+
+    Returns:
+        `correction`: what the last layer was multiplied by.
+    """
+    from stages.networks import prediction
+
+    head = network.get_layer("head")
+    trained = head.get_weights()
+    windows = examples.windows_of("validation")
+    indices = np.arange(len(windows))
+    origins, series = windows.locate(indices)
+    future = windows.future(indices)
+    known = np.maximum(future["mask"].sum(axis=(1, 2)), 1)
+
+    def errors() -> np.ndarray:
+        absolute = np.abs(future["targets"] - prediction.predict(network, windows))
+        return np.asarray((absolute * future["mask"]).sum(axis=(1, 2)) / known)
+
+    corrected = errors()
+    head.set_weights([np.zeros_like(array) for array in trained])
+    gains = errors() - corrected
+    stretch = (origins - windows.spans[series, 0]) // windows.horizon
+    _, stretches = np.unique(np.stack([series, stretch]), axis=1, return_inverse=True)
+    means = np.bincount(stretches, gains) / np.bincount(stretches)
+    gain, count = means.mean(), len(means)
+    doubt = np.inf
+    if count > 1:
+        doubt = stdtrit(count - 1, 0.9) * means.std(ddof=1) / np.sqrt(count)
+    share = max(0.0, 1 - (doubt / gain) ** 2) if gain > 0 else 0.0
+    head.set_weights([array * np.float32(share) for array in trained])
+    return {"correction": float(share)}
