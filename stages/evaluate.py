@@ -4,6 +4,7 @@ baselines."""
 import logging
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,9 +12,12 @@ from stages import arithmetic, command, drawing, kinds, trained
 from stages.errors import naming
 from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
-from stages.files.writing import read_json, write_json
-from stages.kinds.data import Baselines
+from stages.files.writing import read_json, write_json, write_text
+from stages.kinds.data import Baselines, Evaluation, Picture
 from stages.scores import numbers
+
+if TYPE_CHECKING:
+    from stages.kinds.interfaces import Evaluate
 
 log = logging.getLogger("reprise")
 
@@ -55,20 +59,31 @@ def main(arguments: list[str]) -> None:
     judged_by = {"score": section.score, "direction": score.better}
     examples.write_arrays(folder, evaluation.arrays, judged_by)
     write_json(folder / "scores.json", scores)
+    for name, content in evaluation.files.items():
+        write_text(folder / name, content)
     plots = Path("data/plots") / task
     tables.write_csv(plots / "curve.csv", evaluation.curve)
-    pictures.write(
-        plots / "curve.png",
-        f"{task}: {evaluation.title}",
-        lambda axes: module.draw(axes, evaluation.curve),
-    )
-    learning_curve = pd.read_csv(plots / "learning_curve.csv")
-    pictures.write(
-        plots / "learning_curve.png",
-        f"{task}: loss by epoch",
-        lambda axes: drawing.draw_learning_curve(axes, learning_curve, about.best_epochs),
-    )
+    draw(plots, task, evaluation, module, about.best_epochs)
     log.info("%s: skill %s against %s", task, scores["skill"], best)
+
+
+def draw(
+    plots: Path, task: str, evaluation: Evaluation, module: "Evaluate", best_epochs: list[int]
+) -> None:
+    """Writes the pictures: the learning curve, the evaluation's curve, and what else the kind
+    draws."""
+    learning = pd.read_csv(plots / "learning_curve.csv")
+    drawn = {
+        "learning_curve": Picture(
+            "loss by epoch",
+            [lambda axes: drawing.draw_learning_curve(axes, learning, best_epochs)],
+        ),
+        "curve": Picture(evaluation.title, [lambda axes: module.draw(axes, evaluation.curve)]),
+        **evaluation.pictures,
+    }
+    for name, picture in drawn.items():
+        path = plots / "evaluation" / f"{name}.png"
+        pictures.write(path, f"{task}: {picture.title}", *picture.draws)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ STYLE: Any = {
 }
 
 
-def write(path: Path, title: str, draw: Callable[[Any], None]) -> None:
-    """Writes a picture of what `draw` draws on its axes."""
+def write(path: Path, title: str, *draws: Callable[[Any], None]) -> None:
+    """Writes a picture of what each of `draws` draws on axes of its own, one below the other."""
     # matplotlib reads it when it is imported, and fails on a name that it does not know.
     os.environ["MPLBACKEND"] = "agg"
     import matplotlib
@@ -32,10 +32,14 @@ def write(path: Path, title: str, draw: Callable[[Any], None]) -> None:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=(7.2, 3.2), layout="constrained")
-        axes = figure.subplots()
-        draw(axes)
-        axes.set_title(shown(title), loc="left")
+        figure = Figure(figsize=(7.2, 1.2 + 2 * len(draws)), layout="constrained")
+        rows = figure.subplots(len(draws), squeeze=False)[:, 0]
+        for axes, draw in zip(rows, draws, strict=True):
+            draw(axes)
+        if len(draws) == 1:
+            rows[0].set_title(shown(title), loc="left")
+        else:
+            figure.suptitle(shown(title), x=0.01, horizontalalignment="left")
         with whole(path) as temporary:
             # Without the version of matplotlib, which the file would otherwise hold.
             figure.savefig(temporary, dpi=110, metadata={"Software": None})

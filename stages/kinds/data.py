@@ -1,7 +1,7 @@
 """What stages and the modules of a kind hand to each other."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +36,15 @@ class Baselines:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture: its title, and for each of its axes, one below the other, the function that draws
+    on them."""
+
+    title: str
+    draws: Sequence[Callable[[Any], None]]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The network's scores on the test split.
 
@@ -43,12 +52,16 @@ class Evaluation:
         scores: of the network.
         curve: the table of a plot; title: what it shows.
         arrays: what was fitted on validation and prediction needs.
+        files: text files by their names, which stand beside the scores.
+        pictures: other pictures than that of the curve, by their names without a suffix.
     """
 
     scores: dict[str, float]
     curve: pd.DataFrame
     title: str
     arrays: Arrays = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
 
 
 class Judged(Section):

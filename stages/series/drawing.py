@@ -34,3 +34,57 @@ def draw_forecast(axes: Any, table: pd.DataFrame) -> None:
                 label=f"{level} % interval",
             )
     axes.legend(frameon=False)
+
+
+def draw_backtest(
+    axes: Any, known: pd.DataFrame, forecasts: pd.DataFrame, title: str | None = None
+) -> None:
+    """Draws `actual` over `time`, the origins, and the forecasts from each of them, with their 80 %
+    interval. The legend is below the last axes of the figure.
+
+    Args:
+        known: `time`, and `actual`, NaN where it is unknown.
+        forecasts: `origin`, `time`, `step`, `forecast`, `lower_80` and `upper_80`, one origin
+            after the other.
+        title: of the axes.
+    """
+    actual, network = COLOURS["actual"], COLOURS["network"]
+    values, times = known["actual"].to_numpy(float), known["time"].to_numpy()
+    axes.plot(times, values, color=actual, linewidth=1, label="actual")
+    lonely = _between_gaps(values)
+    axes.plot(times[lonely], values[lonely], ".", color=actual, markersize=2)
+    for number, rows in forecasts.groupby((forecasts["step"] == 1).cumsum()):
+        labels = ("forecast", "80 % interval") if number == 1 else (None, None)
+        low, high = (rows[f"{side}_80"].to_numpy(float) for side in ("lower", "upper"))
+        clock, bounded = rows["time"].to_numpy(), np.isfinite(low) & np.isfinite(high)
+        marker = "o" if len(rows) == 1 else None
+        axes.plot(
+            clock, rows["forecast"], color=network, marker=marker, markersize=4, label=labels[0]
+        )
+        style = {"color": network, "alpha": 0.25, "label": labels[1] if bounded.any() else None}
+        if len(rows) > 1:
+            axes.fill_between(clock, low, high, where=bounded, linewidth=0, **style)
+        elif bounded.any():
+            axes.vlines(clock, low, high, linewidth=4, **style)
+    axes.vlines(
+        forecasts["origin"].drop_duplicates().to_numpy(),
+        *(0, 1),
+        transform=axes.get_xaxis_transform(),
+        color=COLOURS["baseline"],
+        linewidth=0.6,
+        linestyle="dashed",
+        label="origin",
+    )
+    axes.margins(x=0.01)
+    if title is not None:
+        axes.set_title(title, loc="left", fontsize="medium")
+    if axes.get_subplotspec().is_last_row():
+        axes.figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+        )
+
+
+def _between_gaps(values: np.ndarray) -> np.ndarray:
+    """Returns which values are known while neither neighbour is: no line leads to them."""
+    known = np.isfinite(np.concatenate([[np.nan], values, [np.nan]]))
+    return known[1:-1] & ~known[:-2] & ~known[2:]

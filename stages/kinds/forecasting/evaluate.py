@@ -9,6 +9,7 @@ import pandas as pd
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
+from stages.kinds.forecasting.backtest import backtest
 from stages.kinds.forecasting.scores import SCORES
 from stages.scores import numbers
 from stages.sections import one_of
@@ -34,8 +35,9 @@ def evaluate(
         predict: the network: windows -> (windows, horizon, targets), in the scaler's units.
 
     Returns:
-        The scores; the errors of all methods by step (`method`, `horizon`, `mae`, ...); and the
-        array `half_widths` (levels, horizon, targets) of the intervals, in the scaler's units.
+        The scores; the errors of all methods by step (`method`, `horizon`, `mae`, ...); the array
+        `half_widths` (levels, horizon, targets) of the intervals, in the scaler's units; and
+        `backtest.csv` with its picture.
     """
     validation, test = (Outcomes(data.examples, split) for split in ("validation", "test"))
     widths = intervals.half_widths(validation.scaled - predict(validation.windows), validation.mask)
@@ -61,7 +63,15 @@ def evaluate(
         ignore_index=True,
     )
     title = "error on the test split, by steps ahead"
-    return Evaluation(scores, curve, title, {"half_widths": widths})
+    content, picture = backtest(data, test, forecast, widths, scale)
+    return Evaluation(
+        scores,
+        curve,
+        title,
+        {"half_widths": widths},
+        files={"backtest.csv": content},
+        pictures={"backtest": picture},
+    )
 
 
 def draw(axes: Any, curve: pd.DataFrame) -> None:
