@@ -48,26 +48,24 @@ def draw_backtest(
             after the other.
         title: of the axes.
     """
-    actual, network = COLOURS["actual"], COLOURS["network"]
+    actual, network = {"color": COLOURS["actual"], "zorder": 3}, {"color": COLOURS["network"]}
     values, times = known["actual"].to_numpy(float), known["time"].to_numpy()
-    axes.plot(times, values, color=actual, linewidth=1, label="actual")
+    axes.plot(times, values, linewidth=0.8, label="actual", **actual)
     lonely = _between_gaps(values)
-    axes.plot(times[lonely], values[lonely], ".", color=actual, markersize=2)
+    axes.plot(times[lonely], values[lonely], ".", markersize=2, **actual)
     for number, rows in forecasts.groupby((forecasts["step"] == 1).cumsum()):
         labels = ("forecast", "80 % interval") if number == 1 else (None, None)
+        single = {"marker": "o", "markersize": 4, "linestyle": "none"} if len(rows) == 1 else {}
+        axes.plot(rows["time"], rows["forecast"], label=labels[0], **network, **single)
         low, high = (rows[f"{side}_80"].to_numpy(float) for side in ("lower", "upper"))
-        clock, bounded = rows["time"].to_numpy(), np.isfinite(low) & np.isfinite(high)
-        marker = "o" if len(rows) == 1 else None
-        axes.plot(
-            clock, rows["forecast"], color=network, marker=marker, markersize=4, label=labels[0]
-        )
-        style = {"color": network, "alpha": 0.25, "label": labels[1] if bounded.any() else None}
-        if len(rows) > 1:
-            axes.fill_between(clock, low, high, where=bounded, linewidth=0, **style)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        style = {"alpha": 0.25, "label": labels[1] if bounded.any() else None, **network}
+        if not single:
+            axes.fill_between(rows["time"], low, high, where=bounded, linewidth=0, **style)
         elif bounded.any():
-            axes.vlines(clock, low, high, linewidth=4, **style)
+            axes.vlines(rows["time"], low, high, linewidth=4, **style)
     axes.vlines(
-        forecasts["origin"].drop_duplicates().to_numpy(),
+        forecasts["origin"].drop_duplicates(),
         *(0, 1),
         transform=axes.get_xaxis_transform(),
         color=COLOURS["baseline"],
@@ -75,13 +73,25 @@ def draw_backtest(
         linestyle="dashed",
         label="origin",
     )
-    axes.margins(x=0.01)
+    _few_ticks(axes, dates=times.dtype.kind == "M")
     if title is not None:
         axes.set_title(title, loc="left", fontsize="medium")
     if axes.get_subplotspec().is_last_row():
         axes.figure.legend(
             *axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
         )
+
+
+def _few_ticks(axes: Any, *, dates: bool) -> None:
+    """Has so few ticks of times that their labels do not touch."""
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+    from matplotlib.ticker import MaxNLocator
+
+    locator = AutoDateLocator(minticks=3, maxticks=8) if dates else MaxNLocator(8, integer=True)
+    axes.xaxis.set_major_locator(locator)
+    if dates:
+        axes.xaxis.set_major_formatter(AutoDateFormatter(locator))
+    axes.margins(x=0.01)
 
 
 def _between_gaps(values: np.ndarray) -> np.ndarray:
