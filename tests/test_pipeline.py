@@ -215,6 +215,8 @@ def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(
     html = (project / "dvc_plots/index.html").read_text()
     for plot in ("learning_curve", "curve", "prediction"):
         assert f"data_plots_small_{plot}_csv" in html
+    for rev in ("HEAD", "workspace"):
+        assert f"{rev}_data_plots_small_evaluation_backtest.png" in html
 
 
 @pytest.mark.slow

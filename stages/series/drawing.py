@@ -73,7 +73,7 @@ def draw_backtest(
         linestyle="dashed",
         label="origin",
     )
-    _few_ticks(axes, dates=times.dtype.kind == "M")
+    _label_times(axes, dates=times.dtype.kind == "M")
     if title is not None:
         axes.set_title(title, loc="left", fontsize="medium")
     if axes.get_subplotspec().is_last_row():
@@ -82,15 +82,24 @@ def draw_backtest(
         )
 
 
-def _few_ticks(axes: Any, *, dates: bool) -> None:
-    """Has so few ticks of times that their labels do not touch."""
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+def _label_times(axes: Any, *, dates: bool) -> None:
+    """Gives the ticks of times labels that do not touch: dates in digits, with the year at the end
+    of the axis where they leave it out."""
+    from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MaxNLocator
 
-    locator = AutoDateLocator(minticks=3, maxticks=8) if dates else MaxNLocator(8, integer=True)
-    axes.xaxis.set_major_locator(locator)
+    days, hours = "%m-%d", "%H:%M"
+    locator: Any = MaxNLocator(9, integer=True)
     if dates:
-        axes.xaxis.set_major_formatter(AutoDateFormatter(locator))
+        locator = AutoDateLocator(minticks=4, maxticks={MONTHLY: 9})
+        formatter = ConciseDateFormatter(
+            locator,
+            formats=["%Y", "%Y-%m", days, hours, hours, "%H:%M:%S"],
+            zero_formats=["", "%Y-%m", days, days, hours, hours],
+            offset_formats=["", "", "%Y", *["%Y-%m-%d"] * 3],
+        )
+        axes.xaxis.set_major_formatter(formatter)
+    axes.xaxis.set_major_locator(locator)
     axes.margins(x=0.01)
 
 

@@ -65,9 +65,10 @@ def test_a_sample_runs_from_its_raw_files_to_its_prediction(task: str, samples: 
     assert score in scores["model"]
     assert scores["best_baseline"] in scores["baseline"]
     assert list((samples / "data/predictions" / task).iterdir())
-    for name in ("curve", "prediction", "learning_curve"):
-        assert (samples / f"data/plots/{task}/{name}.png").stat().st_size > 1000
-        assert len(pd.read_csv(samples / f"data/plots/{task}/{name}.csv"))
+    plots = samples / "data/plots" / task
+    for name in ("evaluation/curve", "evaluation/learning_curve", "prediction"):
+        assert (plots / f"{name}.png").stat().st_size > 1000
+        assert len(pd.read_csv(plots / f"{name.split('/')[-1]}.csv"))
 
 
 def test_dvc_shows_the_plots_of_every_task(samples: Path, run: Run) -> None:
@@ -82,6 +83,8 @@ def test_dvc_shows_the_plots_of_every_task(samples: Path, run: Run) -> None:
             made = " ".join(re.findall(r'"as": (\[.*?\]|"\w+")', text))
             columns = set(pd.read_csv(samples / f"data/plots/{task}/{name}.csv").columns)
             assert fields - {*re.findall(r"\w+", made), "rev"} <= columns, (task, name)
+        for path in (samples / "data/plots" / task / "evaluation").iterdir():
+            assert plots["data"][path.relative_to(samples).as_posix()][0]["url"]
 
 
 def test_a_new_kind_is_a_folder_and_an_entry(project: Path, run: Run) -> None:
