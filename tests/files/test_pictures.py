@@ -104,6 +104,15 @@ def test_every_name_is_drawn_as_it_is_written_and_without_a_warning(
         pictures.write(tmp_path / "x.png", "$", draw)
 
 
+def test_axes_stand_one_below_the_other_and_the_title_is_above_them(tmp_path: Path) -> None:
+    drawn: list[Any] = []
+    pictures.write(tmp_path / "x.png", "a title", drawn.append, drawn.append)
+    upper, lower = drawn
+    assert upper.get_position().y0 > lower.get_position().y1
+    assert (upper.get_title(loc="left"), lower.get_title(loc="left")) == ("", "")
+    assert upper.figure.get_suptitle() == "a title"
+
+
 def test_a_picture_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     pictures.write(tmp_path / "x.png", "first", lambda axes: axes.plot([1, 2]))
     before = (tmp_path / "x.png").read_bytes()

@@ -50,10 +50,7 @@ def backtest(
 
 def errors_by_series(test: Outcomes, forecast: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Returns the MASE of each series over its test windows and targets, (series,); NaN where there
-    is none.
-
-    Args: as for `backtest`.
-    """
+    is none. The arguments are those of `backtest`."""
     scaled = np.abs(test.actual - test.restored(forecast)) / scale[test.series][:, None, :]
     counts = (test.mask > 0) & np.isfinite(scaled)
     total, number = (
