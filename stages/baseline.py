@@ -23,11 +23,12 @@ def main(arguments: list[str]) -> None:
     kind = parameters.kind(task)
     module = kinds.module(kind, "baseline")
     section = parameters.section(task, "baseline", module.Parameters)
-    score = parameters.section(task, "evaluate", kinds.module(kind, "evaluate").Parameters).score
+    judged = parameters.section(task, "evaluate", kinds.module(kind, "evaluate").Parameters)
     package = kinds.package(kind)
     with naming(f"task {task}"):
-        baselines = module.baseline(TaskData(task, package.Ingested, package.Examples), section)
-        check_score(baselines, score, kinds.module(kind, "scores").SCORES)
+        data = TaskData(task, package.Ingested, package.Examples)
+        baselines = module.baseline(data, section, judged)
+        check_score(baselines, judged.score, kinds.module(kind, "scores").SCORES)
     folder = Path("data/baselines") / task
     examples.write_arrays(folder, baselines.arrays, {"parameters": section.model_dump()})
     write_json(folder / "scores.json", baselines.scores)

@@ -2,9 +2,10 @@
 baselines."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
 from stages.files.writing import read_json, write_json, write_text
 from stages.kinds.data import Baselines, Evaluation, Picture
-from stages.scores import numbers
+from stages.scores import MethodScores, Score, numbers, on_validation
 
 if TYPE_CHECKING:
     from stages.kinds.interfaces import Evaluate
@@ -41,20 +42,15 @@ def main(arguments: list[str]) -> None:
             section,
         )
     score = kinds.module(kind, "scores").SCORES[section.score]
-    methods = {name: numbers(scores) for name, scores in baselines.scores.items()}
-    judged = {name: scores[section.score] for name, scores in methods.items()}
-    best = score.best(judged)
-    scores = {
-        "model": {
-            **evaluation.scores,
-            **about.settled,
-            "parameters": about.parameters,
-            "epochs": about.epochs,
-        },
-        "baseline": methods,
-        "best_baseline": best,
-        "skill": score.skill(evaluation.scores[section.score], judged[best]),
+    model: dict[str, Any] = {
+        **evaluation.scores,
+        **about.settled,
+        "parameters": about.parameters,
+        "epochs": about.epochs,
     }
+    if evaluation.validation:
+        model["validation"] = dict(evaluation.validation)
+    scores = compared(model, baselines.scores, section.score, score)
     folder = Path("data/evaluations") / task
     judged_by = {"score": section.score, "direction": score.better}
     examples.write_arrays(folder, evaluation.arrays, judged_by)
@@ -64,7 +60,40 @@ def main(arguments: list[str]) -> None:
     plots = Path("data/plots") / task
     tables.write_csv(plots / "curve.csv", evaluation.curve)
     draw(plots, task, evaluation, module, about.best_epochs)
-    log.info("%s: skill %s against %s", task, scores["skill"], best)
+    log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
+    skill = scores.get("validation_skill")
+    if skill is not None and skill < 0:
+        log.warning(
+            "%s: the network loses to %s on validation (skill %.2f): README.md, section "
+            '"When the network loses", says what to try',
+            task,
+            scores["validation_best_baseline"],
+            skill,
+        )
+
+
+def compared(
+    model: dict[str, Any], baselines: Mapping[str, MethodScores], name: str, score: Score
+) -> dict[str, Any]:
+    """Returns the network's scores, those of the baselines, which of these is best by the score
+    `name`, and skill against it; and the latter two on validation, where both sides have the score
+    there."""
+    methods: dict[str, dict[str, Any]] = {}
+    for method, entry in baselines.items():
+        methods[method] = dict(numbers(entry))
+        if found := on_validation(entry):
+            methods[method]["validation"] = found
+    best, skill = score.against(model[name], {key: entry[name] for key, entry in methods.items()})
+    scores = {"model": model, "baseline": methods, "best_baseline": best, "skill": skill}
+    known = {
+        key: entry["validation"][name]
+        for key, entry in methods.items()
+        if name in entry.get("validation", {})
+    }
+    if known and name in model.get("validation", {}):
+        best, skill = score.against(model["validation"][name], known)
+        scores |= {"validation_best_baseline": best, "validation_skill": skill}
+    return scores
 
 
 def draw(

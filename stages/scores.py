@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-# The scores of one method by name: numbers, and numbers by step under a name such as `by_horizon`.
-MethodScores = Mapping[str, float | Mapping[str, Sequence[float] | np.ndarray]]
+# The scores of one method by name: numbers on the test split; numbers by step under a name such as
+# `by_horizon`; and, where a kind gives them, numbers on the validation split under `validation`.
+MethodScores = Mapping[str, float | Mapping[str, float | Sequence[float] | np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,24 @@ class Score:
             return None
         return float(1 - network_error / baseline_error)
 
+    def against(self, network: float, baselines: Mapping[str, float]) -> tuple[str, float | None]:
+        """Returns the best of some baselines, and the network's skill against it."""
+        best = self.best(baselines)
+        return best, self.skill(network, baselines[best])
+
     def best(self, scores: Mapping[str, float]) -> str:
         """Returns the method with the best score: the first of equal ones. NaN is worst."""
         sign = 1 if self.better == "lower" else -1
         return min(scores, key=lambda name: np.nan_to_num(sign * scores[name], nan=np.inf))
 
 
-def numbers(scores: MethodScores) -> dict[str, float]:
+def on_validation(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Returns a method's scores on the validation split; none where there are none."""
+    found = scores.get("validation", {})
+    return numbers(found) if isinstance(found, Mapping) else {}
+
+
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     """Returns the scores that are single numbers. One that does not exist is NaN; in a file it is
     null."""
     return {

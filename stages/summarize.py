@@ -39,7 +39,8 @@ def headline(
     scores: dict[str, Any], score: str, direction: str, others: Sequence[str]
 ) -> dict[str, Any]:
     """Returns the few numbers by which a task's runs are compared: its score, the best baseline's,
-    skill, and `others` of the network's scores that exist."""
+    skill, skill on validation where there is one, and `others` of the network's scores that
+    exist."""
     best = scores["best_baseline"]
     return {
         score: scores["model"][score],
@@ -47,6 +48,7 @@ def headline(
         "best_baseline": best,
         f"{best}_{score}": scores["baseline"][best][score],
         "skill": scores["skill"],
+        **{key: scores[key] for key in ("validation_skill",) if key in scores},
         **{name: scores["model"][name] for name in others if name in scores["model"]},
     }
 
@@ -59,7 +61,8 @@ def rounded(value: Any) -> Any:
 
 
 def table(summary: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the lines of a table: one per task, with the direction of its score."""
+    """Returns the lines of a table: one per task, with the direction of its score, and a mark where
+    the network loses on validation."""
     lines = [
         f"{'task':<20} {'score':<20} {'better':<7} {'network':>10} {'baseline':>10} "
         f"{'skill':>10}  best baseline"
@@ -69,9 +72,11 @@ def table(summary: dict[str, dict[str, Any]]) -> list[str]:
         values = (entry[score], entry[f"{best}_{score}"], entry["skill"])
         # A score that does not exist is null.
         shown = ["" if value is None else f"{value:.4g}" for value in values]
+        skill = entry.get("validation_skill")
+        mark = "" if skill is None or skill >= 0 else f"  ! skill on validation {skill:.4g}"
         lines.append(
             f"{task:<20} {score:<20} {entry['direction']:<7} "
-            f"{shown[0]:>10} {shown[1]:>10} {shown[2]:>10}  {best}"
+            f"{shown[0]:>10} {shown[1]:>10} {shown[2]:>10}  {best}{mark}"
         )
     return lines
 

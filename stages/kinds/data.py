@@ -29,7 +29,8 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Baselines:
-    """The scores of each baseline on the test split, and arrays that evaluation needs besides."""
+    """The scores of each baseline on the test split, with those on the validation split under
+    `validation` where there are such, and arrays that evaluation needs besides."""
 
     scores: Mapping[str, MethodScores]
     arrays: Arrays = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Evaluation:
         arrays: what was fitted on validation and prediction needs.
         files: text files by their names, which stand beside the scores.
         pictures: other pictures than that of the curve, by their names without a suffix.
+        validation: its scores on the validation split, where the baselines have such.
     """
 
     scores: dict[str, float]
@@ -62,6 +64,7 @@ class Evaluation:
     arrays: Arrays = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
+    validation: Mapping[str, float] = field(default_factory=dict)
 
 
 class Judged(Section):

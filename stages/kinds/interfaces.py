@@ -75,8 +75,12 @@ class Prepare(WithParameters, Protocol):
 class Baseline(WithParameters, Protocol):
     """Scores without a network, and without TensorFlow."""
 
-    def baseline(self, data: TaskData[Any, Any], parameters: Any) -> Baselines:
-        """Scores every baseline on the test split."""
+    def baseline(self, data: TaskData[Any, Any], parameters: Any, judged: Any) -> Baselines:
+        """Scores every baseline on the test split.
+
+        Args:
+            judged: the task's section `evaluate`, an instance of that module's `Parameters`.
+        """
 
 
 class Train(Protocol):

@@ -32,8 +32,33 @@ def half_widths(residuals: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return out
 
 
+def needed(level: int) -> int:
+    """Returns the least number n of residuals for which a level is bounded, with
+    ceil((n + 1) level / 100) <= n."""
+    return -(-level // (100 - level))
+
+
+def shortage(mask: np.ndarray) -> str:
+    """Returns which intervals are unbounded at some step of some target, and what would bound them;
+    nothing where all are bounded.
+
+    Args:
+        mask: (windows, horizon, targets) of the residuals that the intervals are made of.
+    """
+    received = int((mask > 0).sum(axis=0).min())
+    lacking = {level: number for level in LEVELS if (number := needed(level)) > received}
+    if not lacking:
+        return ""
+    levels, numbers = (" and ".join(map(str, values)) for values in (lacking, lacking.values()))
+    return (
+        f"intervals of {levels} %: expected at least {numbers} validation windows for each step, "
+        f"received {received}: unbounded; give validation more rows in ingest.split"
+    )
+
+
 def coverage(residuals: np.ndarray, mask: np.ndarray, widths: np.ndarray) -> dict[str, float]:
-    """Returns for each level the part of the values that lie in the interval."""
+    """Returns for each level the part of the values that lie in the interval. A residual that is
+    NaN lies in none."""
     inside = np.abs(residuals)[None] <= widths[:, None]
     return {
         f"coverage_{level}": float((inside[index] * mask).sum() / mask.sum())

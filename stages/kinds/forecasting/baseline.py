@@ -1,7 +1,7 @@
-"""The baselines of a forecasting task, scored on the test windows."""
+"""The baselines of a forecasting task, scored on the windows of test and validation."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,9 +11,10 @@ from tqdm import tqdm
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines
-from stages.scores import MethodScores, numbers
+from stages.kinds.forecasting.evaluate import Parameters as Judgement
+from stages.kinds.forecasting.evaluate import checked_bounds
 from stages.sections import Count, Positive, Section
-from stages.series import baselines, metrics
+from stages.series import baselines, metrics, quantiles
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.outcomes import Outcomes
 
@@ -66,6 +67,13 @@ class Plan:
     season: int
     methods: list[str]
 
+    def needed(self, method: str) -> int:
+        """Returns how many known rows a method needs before a window's targets."""
+        return {
+            "seasonal_naive": self.season,
+            "seasonal_drift": self.season + 1,
+        }.get(method, 1)
+
 
 def _plan(parameters: Parameters, found: int) -> Plan:
     season = parameters.season or found
@@ -79,19 +87,24 @@ def _plan(parameters: Parameters, found: int) -> Plan:
     return Plan(season, default if parameters.methods is None else list(parameters.methods))
 
 
-def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Parameters) -> Baselines:
-    """Scores each method on the test windows.
+def baseline(
+    data: TaskData[IngestedSeries, SeriesExamples], parameters: Parameters, judged: Judgement
+) -> Baselines:
+    """Scores each method on the test windows, and on the validation windows.
+
+    A method that lacks a season of known rows before some validation window has no scores there,
+    and no `pinball`, `wql` and `crps`, which need its residuals.
 
     Returns:
-        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae}}`, each with its lists
-        `by_horizon`, and `owa` where Naive2 is among them; and the array `mase_scale` (series,
-        targets), in raw units.
+        `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae, pinball, wql, crps}}`, and `owa`
+        where Naive2 is among them; each with such scores of the validation windows under
+        `validation` and with its lists `by_horizon`; and the array `mase_scale` (series, targets),
+        in raw units.
     """
     examples = data.examples
-    outcomes = Outcomes(examples, "test")
-    starts = examples.first_rows[outcomes.series]
+    outcomes = Outcomes(examples, "test", checked_bounds(data, judged))
     plan = _plan(parameters, examples.season)
-    _check_history(outcomes.origins - starts, plan)
+    _check_history(_rows_before(examples, outcomes), plan)
     scale = metrics.seasonal_scale(
         examples.raw_targets,
         examples.observed,
@@ -99,25 +112,67 @@ def baseline(data: TaskData[IngestedSeries, SeriesExamples], parameters: Paramet
         examples.spans[2, :, 0],
         plan.season,
     )
-    results: dict[str, MethodScores] = {}
-    for method, forecast in _forecasts(examples, plan, parameters.alphas, outcomes, starts):
-        results[method] = {
-            **outcomes.scores(forecast, scale),
-            "by_horizon": outcomes.scores_by_horizon(forecast, scale),
-        }
-    if "naive2" in results:
-        reference = numbers(results["naive2"])
-        results = {
-            method: {**scores, "owa": metrics.owa(numbers(scores), reference)}
-            for method, scores in results.items()
-        }
-    return Baselines(results, {"mase_scale": scale})
+    forecaster = Forecaster(examples, plan, tuple(parameters.alphas))
+    validation, spreads = _on_validation(forecaster, scale, judged)
+    results: dict[str, dict[str, float]] = {}
+    curves: dict[str, dict[str, np.ndarray]] = {}
+    for method in plan.methods:
+        forecast = outcomes.clipped(forecaster.forecast(method, outcomes))
+        results[method] = outcomes.scores(forecast, scale) | outcomes.quantile_scores(
+            forecast, spreads.get(method)
+        )
+        curves[method] = outcomes.scores_by_horizon(forecast, scale)
+    return Baselines(
+        {
+            method: {
+                **scores,
+                **({"validation": validation[method]} if method in validation else {}),
+                "by_horizon": curves[method],
+            }
+            for method, scores in _with_owa(results).items()
+        },
+        {"mase_scale": scale},
+    )
+
+
+def _on_validation(
+    forecaster: "Forecaster", scale: np.ndarray, judged: Judgement
+) -> tuple[dict[str, dict[str, float]], dict[str, quantiles.Spread]]:
+    """Returns the scores of each method on the validation windows, and the spread of its residuals
+    there."""
+    examples, plan = forecaster.examples, forecaster.plan
+    outcomes = Outcomes(examples, "validation", judged.bounds)
+    rows = int(_rows_before(examples, outcomes).min())
+    scores, spreads = {}, {}
+    for method in plan.methods:
+        if rows < plan.needed(method):
+            continue
+        forecast = outcomes.clipped(forecaster.forecast(method, outcomes))
+        residuals = outcomes.scaled - forecast
+        spreads[method] = quantiles.spread(residuals, outcomes.mask, judged.quantiles)
+        scores[method] = outcomes.scores(forecast, scale) | outcomes.quantile_scores(
+            forecast, spreads[method]
+        )
+    return _with_owa(scores), spreads
+
+
+def _with_owa(results: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Returns the results with `owa`, where Naive2 is among them."""
+    if "naive2" not in results:
+        return results
+    return {
+        method: {**scores, "owa": metrics.owa(scores, results["naive2"])}
+        for method, scores in results.items()
+    }
+
+
+def _rows_before(examples: SeriesExamples, outcomes: Outcomes) -> np.ndarray:
+    """Returns how many rows of its series each window has before its targets, (windows,)."""
+    return outcomes.origins - examples.first_rows[outcomes.series]
 
 
 def _check_history(rows_before: np.ndarray, plan: Plan) -> None:
-    needed = 1
-    if plan.season > 1:
-        needed = plan.season + ("seasonal_drift" in plan.methods)
+    needed = max(plan.season if plan.season > 1 else 1, *map(plan.needed, plan.methods))
     if rows_before.min() < needed:
         raise InputError(
             f"baseline.season: expected at least {needed} rows before every test window, received "
@@ -125,37 +180,33 @@ def _check_history(rows_before: np.ndarray, plan: Plan) -> None:
         )
 
 
-def _forecasts(
-    examples: SeriesExamples,
-    plan: Plan,
-    alphas: Sequence[float],
-    outcomes: Outcomes,
-    starts: np.ndarray,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields each method's forecasts (windows, horizon, targets), in the scaler's units.
+@dataclass(frozen=True)
+class Forecaster:
+    """Forecasts by each method of a plan. alphas: penalties of ridge to choose from."""
 
-    Args:
-        starts: (windows,) first row of each window's series.
-    """
-    test, raw = outcomes.windows, examples.raw_targets
-    for method in plan.methods:
+    examples: SeriesExamples
+    plan: Plan
+    alphas: tuple[float, ...]
+
+    @cached_property
+    def ridge(self) -> baselines.Ridge:
+        train, validation = (self.examples.windows_of(name) for name in ("train", "validation"))
+        return baselines.fit_ridge(train, validation, self.alphas)
+
+    def forecast(self, method: str, outcomes: Outcomes) -> np.ndarray:
+        """Returns a method's forecasts (windows, horizon, targets) of the windows of `outcomes`, in
+        the scaler's units."""
+        windows, season = outcomes.windows, self.plan.season
+        starts = self.examples.first_rows[outcomes.series]
         if method in baselines.VECTORISED:
-            forecast = baselines.VECTORISED[method]
-            yield method, forecast(test, outcomes.origins, starts, plan.season)
-        elif method == "ridge":
-            ridge = baselines.fit_ridge(
-                examples.windows_of("train"),
-                examples.windows_of("validation"),
-                tuple(alphas),
-            )
-            chunks = baselines.chunks(len(test))
-            yield method, np.concatenate([ridge.forecast(test, chunk) for chunk in chunks])
-        else:
-            out = np.empty((len(test), test.horizon, len(test.targets)))
-            for index in tqdm(range(len(test)), desc=method, disable=None):
-                for target in range(len(test.targets)):
-                    history = raw[starts[index] : outcomes.origins[index], target]
-                    out[index, :, target] = baselines.LOCAL[method](
-                        history, test.horizon, plan.season
-                    )
-            yield method, examples.fitted_scaler.forward(out, outcomes.series, examples.targets)
+            return baselines.VECTORISED[method](windows, outcomes.origins, starts, season)
+        if method == "ridge":
+            chunks = baselines.chunks(len(windows))
+            return np.concatenate([self.ridge.forecast(windows, chunk) for chunk in chunks])
+        raw = self.examples.raw_targets
+        out = np.empty((len(windows), windows.horizon, len(windows.targets)))
+        for index in tqdm(range(len(windows)), desc=method, disable=None):
+            for target in range(len(windows.targets)):
+                history = raw[starts[index] : outcomes.origins[index], target]
+                out[index, :, target] = baselines.LOCAL[method](history, windows.horizon, season)
+        return self.examples.fitted_scaler.forward(out, outcomes.series, self.examples.targets)

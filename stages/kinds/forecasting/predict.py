@@ -13,15 +13,18 @@ import pandas as pd
 from stages.batching import Batch
 from stages.errors import InputError
 from stages.files.task_data import TaskData
-from stages.kinds.data import Answer, Prediction, Request
+from stages.kinds.data import Answer, Arrays, Prediction, Request
 from stages.kinds.forecasting import ingest
 from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
-from stages.series import calendar, grid, intervals, times
+from stages.series import bounds, calendar, grid, intervals, times
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.drawing import draw_forecast as draw
 
 Data = TaskData[IngestedSeries, SeriesExamples]
+
+# What the columns of quantiles begin with.
+QUANTILE = "q_"
 
 __all__ = ["Parameters", "arguments", "draw", "predict"]
 
@@ -78,11 +81,10 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     if (source is None) != (target is None):
         raise InputError("expected both --input and --output, or neither, received one of them")
     data: Data = request.data
-    widths = request.fitted["half_widths"]
     apply = partial(prediction.predict, network)
     if source is None:
         table = data.ingested.read()
-        result = forecast(table, data, widths, apply)
+        result = forecast(table, data, request.fitted, apply)
         about = data.ingested.about
         clock = times.local(table["time"].to_numpy(), about.zone, about.in_utc)
         title, rows = plot(table.assign(time=clock), result, parameters.history)
@@ -91,7 +93,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     try:
         newer = ingest.read(source, request.layout, newer=True)
         table = join(data.ingested.read(), newer, data, request.layout)
-        return Answer(_csv(forecast(table, data, widths, apply)))
+        return Answer(_csv(forecast(table, data, request.fitted, apply)))
     except InputError as error:
         # Errors of reading name the file by themselves.
         where = "" if str(source) in str(error) else f"{source}: "
@@ -103,27 +105,35 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def forecast(
-    table: pd.DataFrame, data: Data, widths: np.ndarray, apply: Callable[[Last], np.ndarray]
+    table: pd.DataFrame, data: Data, fitted: Arrays, apply: Callable[[Last], np.ndarray]
 ) -> pd.DataFrame:
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
         table: `series`, `time` and the input columns.
-        widths: half widths of the intervals, (levels, horizon, targets).
+        fitted: the arrays of the evaluation, which say how far intervals and quantiles lie from the
+            forecast, and what bounds there are.
         apply: the network: batches -> (series, horizon, targets), in the scaler's units.
 
     Returns:
         A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`,
-        `upper_80`, `lower_95`, `upper_95`, in raw units.
+        `upper_80`, `lower_95`, `upper_95`, and the quantiles, such as `q_0.1`; in raw units.
     """
     examples, about = data.examples, data.ingested.about
     last = last_windows(table, data)
     series = last.inputs["series"]
-    scaled = apply(last)
-    columns = {"mean": examples.restored(scaled, series)}
-    for level, width in zip(intervals.LEVELS, widths, strict=True):
-        columns[f"lower_{level}"] = examples.restored(scaled - width, series)
-        columns[f"upper_{level}"] = examples.restored(scaled + width, series)
+    limits = fitted["bounds"]
+    scaled = bounds.clip(apply(last), limits, examples, series)
+    offsets = {"mean": np.zeros(scaled.shape[1:], scaled.dtype)}
+    for level, width in zip(intervals.LEVELS, fitted["half_widths"], strict=True):
+        offsets |= {f"lower_{level}": -width, f"upper_{level}": width}
+    for level, offset in zip(fitted["quantiles"].tolist(), fitted["offsets"], strict=True):
+        offsets[f"{QUANTILE}{level}"] = offset
+    columns = {
+        # Once more in raw units: those of the scaler are only about as exact as the examples.
+        name: np.clip(examples.restored(scaled + offset, series), *limits)
+        for name, offset in offsets.items()
+    }
     targets = examples.target_names
     clock = np.repeat(np.concatenate(last.futures), len(targets))
     return pd.DataFrame(
@@ -178,7 +188,7 @@ def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str
     name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
     known = table[table["series"] == name].tail(history)
     coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(
-        columns=["series", "target"]
+        columns=["series", "target", *(name for name in forecast if name.startswith(QUANTILE))]
     )
     if isinstance(coming["time"].dtype, pd.DatetimeTZDtype):
         coming = coming.assign(time=coming["time"].dt.tz_localize(None))

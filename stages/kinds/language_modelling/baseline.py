@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from stages.files.task_data import TaskData
-from stages.kinds.data import Baselines
+from stages.kinds.data import Baselines, Judged
 from stages.scores import MethodScores
 from stages.sections import Section
 from stages.text import language, ngrams
@@ -24,7 +24,9 @@ class Parameters(Section):
     ]
 
 
-def baseline(data: TaskData[IngestedTexts, TextExamples], parameters: Parameters) -> Baselines:
+def baseline(
+    data: TaskData[IngestedTexts, TextExamples], parameters: Parameters, judged: Judged
+) -> Baselines:
     """Returns each method's scores on the test tokens, and no arrays."""
     examples = data.examples
     train, train_starts = _tokens_and_starts(examples, "train")

@@ -3,7 +3,7 @@
 from stages.kinds.parity import Examples, Ingested
 
 from stages.files.task_data import TaskData
-from stages.kinds.data import Baselines
+from stages.kinds.data import Baselines, Judged
 from stages.sections import Section
 
 
@@ -11,7 +11,9 @@ class Parameters(Section):
     """There is nothing to choose."""
 
 
-def baseline(data: TaskData[Ingested, Examples], parameters: Parameters) -> Baselines:
+def baseline(
+    data: TaskData[Ingested, Examples], parameters: Parameters, judged: Judged
+) -> Baselines:
     examples = data.examples
     train, test = (examples.odd[examples.numbers_of(split)] for split in ("train", "test"))
     return Baselines({"most_frequent": {"accuracy": float((test == (train.mean() > 0.5)).mean())}})
