@@ -73,6 +73,21 @@ EMPTY = "sources: {}\nscale_and_window: []\ntokenize_text: []\n"
         ),
         ("ingest.file", "/etc/passwd", r"tasks.x.ingest.file: .*received '/etc/passwd'"),
         ("baseline.methods", ["naive2"], r"tasks.x.baseline.*"),
+        *(
+            (
+                "evaluate.quantiles",
+                levels,
+                r"tasks.x.evaluate.quantiles: expected levels above 0 and below 1, each once, from "
+                rf"the lowest to the highest, received {re.escape(str(levels))}",
+            )
+            for levels in ([0.5, 1.0], [0, 0.5], [0.5, 0.1], [0.5, 0.5])
+        ),
+        ("evaluate.quantiles", [], r"tasks.x.evaluate.quantiles: expected .*, received \[\]"),
+        (
+            "evaluate",
+            {"minimum": 3, "maximum": 3},
+            r"tasks.x.evaluate: expected a `minimum` below `maximum`, received",
+        ),
         (
             "scale_and_window.horizon",
             1.5,

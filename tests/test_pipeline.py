@@ -105,10 +105,11 @@ def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(
 
 def test_metrics_have_the_promised_form(finished: Path) -> None:
     scores = json.loads((finished / "data/metrics/small.json").read_text())
-    errors = {"mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae"}
+    errors = {"mae", "rmse", "mase", "smape", "scaled_mse", "scaled_mae", "pinball", "wql", "crps"}
     assert errors | {"coverage_80", "coverage_95", "parameters", "epochs"} <= set(scores["model"])
+    assert set(scores["model"]["validation"]) == errors
     assert set(scores["baseline"]) == {"last_value", "drift", "seasonal_naive", "ridge"}
-    assert all(set(entry) == errors for entry in scores["baseline"].values())
+    assert all(set(entry) == errors | {"validation"} for entry in scores["baseline"].values())
     best = min(scores["baseline"], key=lambda name: scores["baseline"][name]["mae"])
     assert scores["best_baseline"] == best
     assert scores["skill"] == pytest.approx(
@@ -146,6 +147,7 @@ def test_the_forecast_follows_the_last_row(finished: Path) -> None:
         "upper_80",
         "lower_95",
         "upper_95",
+        *(f"q_{level}" for level in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)),
     ]
     last = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])["time"].iloc[-1]
     assert list(forecast["time"]) == list(pd.date_range(last, periods=7, freq="h")[1:])

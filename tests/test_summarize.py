@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from stages import summarize
 
 SCORES: dict[str, Any] = {
@@ -60,3 +62,12 @@ def test_numbers_are_rounded_to_five_digits_at_any_depth() -> None:
         "model": {"mae": 0.12346, "epochs": 1234567, "owa": None},
         "skill": -98765.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("skill", "mark"), [(-0.125, "ridge  ! skill on validation -0.125"), (0.0, "ridge")]
+)
+def test_a_task_whose_network_loses_on_validation_is_marked(skill: float, mark: str) -> None:
+    entry = summarize.headline({**SCORES, "validation_skill": skill}, "mase", "lower", [])
+    assert entry["validation_skill"] == skill
+    assert summarize.table({"x": entry})[1].endswith(f"0.5  {mark}")

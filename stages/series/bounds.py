@@ -36,7 +36,11 @@ def clip(
     scaled: np.ndarray, bounds: np.ndarray, examples: SeriesExamples, series: np.ndarray
 ) -> np.ndarray:
     """Returns targets (windows, horizon, targets) of `series` (windows,), moved into the bounds.
-    Targets are in the scaler's units, bounds in raw ones."""
+
+    Targets are in the scaler's units, bounds in raw ones. What is moved lies within the precision
+    of the examples of a bound, and never inside of it: in raw units it can be clipped to exactly
+    the bound. A target of the examples that is a bound stays.
+    """
     if not np.isfinite(bounds).any():
         return scaled
     # Behind a logarithm, nothing is below 0.
@@ -45,8 +49,7 @@ def clip(
         low, high = (
             examples.fitted_scaler.forward(
                 np.full((len(series), 1, len(examples.targets)), bound), series, examples.targets
-            )
+            ).astype(np.float32)
             for bound in raw
         )
-    # In the precision of the examples, so that a value that is a bound lies on it.
-    return np.clip(scaled, low.astype(np.float32), high.astype(np.float32))
+    return np.clip(scaled, np.nextafter(low, -np.inf), np.nextafter(high, np.inf))

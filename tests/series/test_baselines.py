@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from stages.files import raw_tables
-from stages.kinds.forecasting import baseline, ingest, scale_and_window
+from stages.kinds.forecasting import baseline, evaluate, ingest, scale_and_window
 from stages.series import baselines
 from stages.series.windows import Windows, spans
 
@@ -124,7 +124,7 @@ def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> 
     windowing = scale_and_window.Parameters(per_series=True, lookback=24, horizon=48)
     data: Any = SimpleNamespace(examples=scale_and_window.windowed(table, about, windowing))
     methods = baseline.Parameters(season=24, methods=["last_value", "seasonal_naive", "naive2"])
-    scores = baseline.baseline(data, methods).scores
+    scores = baseline.baseline(data, methods, evaluate.Parameters()).scores
     official = {
         "last_value": (43.003, 11.608),
         "seasonal_naive": (13.912, 1.193),

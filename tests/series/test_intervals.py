@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.series.intervals import LEVELS, coverage, half_widths
+from stages.series.intervals import LEVELS, coverage, half_widths, needed, shortage
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,33 @@ def test_an_unbounded_interval_covers_everything() -> None:
         "coverage_80": 1.0,
         "coverage_95": 1.0,
     }
+
+
+@pytest.mark.parametrize("level", [1, 50, 80, 90, 95, 99])
+def test_the_least_number_of_residuals_is_the_first_whose_rank_exists(level: int) -> None:
+    count = needed(level)
+    assert 100 * count >= (count + 1) * level
+    assert 100 * (count - 1) < count * level
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (3, "intervals of 80 and 95 %: expected at least 4 and 19 validation windows"),
+        (4, "intervals of 95 %: expected at least 19 validation windows for each step, received 4"),
+        (18, "received 18: unbounded; give validation more rows in ingest.split"),
+        (19, ""),
+    ],
+)
+def test_too_few_windows_are_told_for_the_step_that_has_fewest(count: int, expected: str) -> None:
+    mask = np.ones((30, 2, 1))
+    mask[count:, 1] = 0
+    told, widths = shortage(mask), half_widths(np.ones_like(mask), mask)
+    assert expected in told
+    assert bool(told) == bool(np.isinf(widths).any())
+
+
+def test_a_value_that_cannot_be_is_in_no_interval() -> None:
+    residuals = np.array([[[np.nan]], [[0.0]]])
+    unbounded = np.full((2, 1, 1), np.inf)
+    assert set(coverage(residuals, np.ones((2, 1, 1)), unbounded).values()) == {0.5}

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from stages.files import packages
-from stages.kinds.language_modelling import baseline, tokenize_text
+from stages.kinds.language_modelling import baseline, evaluate, tokenize_text
 from stages.text import language
 
 
@@ -69,7 +69,8 @@ def test_a_smaller_vocabulary_is_no_advantage(unit: str, tmp_path: Path) -> None
         parameters = tokenize_text.Parameters.model_validate({"unit": unit, "minimum_count": count})
         prepared = tokenize_text.prepare(ingested, parameters, tmp_path)
         data: Any = SimpleNamespace(examples=prepared.examples)
-        results.append(baseline.baseline(data, baseline.Parameters()).scores)
+        judged = evaluate.Parameters()
+        results.append(baseline.baseline(data, baseline.Parameters(), judged).scores)
     for method in ("unigram", "trigram"):
         bits, by_word, by_token, unknown = (
             np.array([scores[method][name] for scores in results])

@@ -48,14 +48,24 @@ class Task:
     def examples(self) -> SeriesExamples:
         return self.data.examples
 
+    @property
+    def fitted(self) -> dict[str, np.ndarray]:
+        """What an evaluation would have fitted on residuals of 0."""
+        shape = (self.examples.horizon, len(self.examples.targets))
+        return {
+            "half_widths": np.zeros((2, *shape)),
+            "quantiles": np.array([0.5]),
+            "offsets": np.zeros((1, *shape)),
+            "bounds": np.array([-np.inf, np.inf]),
+        }
+
     def forecast(self, newer: str | None = None) -> pd.DataFrame:
         """Returns the rows of the forecast as they are written, all of them text: after the task's
         table, or after `newer` rows, a raw file's content."""
         table = self.data.ingested.read()
         if newer is not None:
             table = join(table, self._read(newer, newer=True), self.data, self.layout)
-        widths = np.zeros((2, self.examples.horizon, len(self.examples.targets)))
-        rows = predict.forecast(table, self.data, widths, self._repeat_last_value)
+        rows = predict.forecast(table, self.data, self.fitted, self._repeat_last_value)
         content = rows.to_csv(index=False, float_format="%.7g")
         return pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)
 

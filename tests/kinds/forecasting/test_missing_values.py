@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
-from stages.kinds.forecasting import baseline, scale_and_window
+from stages.kinds.forecasting import baseline, evaluate, scale_and_window
 from stages.series import baselines
 from tests.kinds.forecasting.task import Task, csv, days
 
@@ -38,7 +38,8 @@ def task_with_gaps() -> tuple[Task, np.ndarray]:
 def test_the_scale_of_mase_is_that_of_known_values() -> None:
     task, known = task_with_gaps()
     parameters = baseline.Parameters(season=7, methods=["seasonal_naive"])
-    scale = baseline.baseline(task.data, parameters).arrays["mase_scale"]
+    judged = evaluate.Parameters()
+    scale = baseline.baseline(task.data, parameters, judged).arrays["mase_scale"]
     before = known[: task.examples.spans[2, 0, 0]]
     expected = np.nanmean(np.abs(before[7:] - before[:-7]))
     np.testing.assert_allclose(scale, [[expected]], rtol=1e-5)

@@ -95,8 +95,8 @@ def test_targets_can_be_all_columns_or_those_that_match_a_pattern(
 
 
 def request(task: Task, **arguments: Any) -> Request:
-    widths = {"half_widths": np.zeros((2, 3, 1))}
-    return Request(task.data, widths, task.layout, argparse.Namespace(**arguments), lambda *_: None)
+    options = argparse.Namespace(**arguments)
+    return Request(task.data, task.fitted, task.layout, options, lambda *_: None)
 
 
 @pytest.mark.parametrize(

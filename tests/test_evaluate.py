@@ -1,0 +1,56 @@
+"""What an evaluation says of a network beside its baselines, on test and on validation."""
+
+import math
+from typing import Any
+
+import pytest
+
+from stages.evaluate import compared
+from stages.scores import Score
+
+BASELINES: Any = {
+    "first": {"mae": 2.0, "validation": {"mae": 1.0}, "by_horizon": {"mae": [2.0]}},
+    "second": {"mae": 1.0, "validation": {"mae": 4.0}, "by_horizon": {"mae": [1.0]}},
+}
+
+
+def test_the_best_baseline_on_validation_need_not_be_that_on_test() -> None:
+    model = {"mae": 0.5, "epochs": 3, "validation": {"mae": 1.5}}
+    assert compared(model, BASELINES, "mae", Score()) == {
+        "model": model,
+        "baseline": {
+            "first": {"mae": 2.0, "validation": {"mae": 1.0}},
+            "second": {"mae": 1.0, "validation": {"mae": 4.0}},
+        },
+        "best_baseline": "second",
+        "skill": 0.5,
+        "validation_best_baseline": "first",
+        "validation_skill": -0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "baselines"),
+    [
+        ({"mae": 0.5}, BASELINES),
+        ({"mae": 0.5, "validation": {"mae": 1.5}}, {"first": {"mae": 1.0}}),
+        ({"mae": 0.5, "validation": {"rmse": 1.5}}, BASELINES),
+    ],
+)
+def test_there_is_no_skill_on_validation_where_one_side_has_no_scores(
+    model: dict[str, Any], baselines: Any
+) -> None:
+    scores = compared(model, baselines, "mae", Score())
+    assert "validation_skill" not in scores
+    assert scores["skill"] == 0.5
+
+
+def test_a_baseline_whose_score_does_not_exist_is_not_the_best_on_validation() -> None:
+    baselines: Any = {
+        "first": {"mae": 1.0, "validation": {"mae": None}},
+        "second": {"mae": 1.0, "validation": {"mae": 2.0}},
+    }
+    model = {"mae": 1.0, "validation": {"mae": 1.0}}
+    scores = compared(model, baselines, "mae", Score())
+    assert (scores["validation_best_baseline"], scores["validation_skill"]) == ("second", 0.5)
+    assert math.isnan(scores["baseline"]["first"]["validation"]["mae"])
