@@ -61,15 +61,8 @@ def main(arguments: list[str]) -> None:
     tables.write_csv(plots / "curve.csv", evaluation.curve)
     draw(plots, task, evaluation, module, about.best_epochs)
     log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
-    skill = scores.get("validation_skill")
-    if skill is not None and skill < 0:
-        log.warning(
-            "%s: the network loses to %s on validation (skill %.2f): README.md, section "
-            '"When the network loses", says what to try',
-            task,
-            scores["validation_best_baseline"],
-            skill,
-        )
+    if lost := loss(scores):
+        log.warning("%s: %s", task, lost)
 
 
 def compared(
@@ -94,6 +87,18 @@ def compared(
         best, skill = score.against(model["validation"][name], known)
         scores |= {"validation_best_baseline": best, "validation_skill": skill}
     return scores
+
+
+def loss(scores: Mapping[str, Any]) -> str:
+    """Returns what is said of a network that loses to a baseline on validation; nothing of one that
+    does not."""
+    skill = scores.get("validation_skill")
+    if skill is None or skill >= 0:
+        return ""
+    return (
+        f"the network loses to {scores['validation_best_baseline']} on validation (skill "
+        f'{skill:.2f}): README.md, section "When the network loses", says what to try'
+    )
 
 
 def draw(

@@ -216,8 +216,8 @@ PERIODIC = pd.DataFrame({"day": DAYS, "y": [float(day % 7) for day in range(len(
             PERIODIC,
             {"season": 7},
             "mase",
-            "evaluate.score: expected a score that exists, one of mae, .* received 'mase', which "
-            "has no scale",
+            "evaluate.score: expected a score that exists, one of crps, mae, .* received 'mase', "
+                "which has no scale",
         ),
         (
             PERIODIC,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stages.evaluate import compared
+from stages.evaluate import compared, loss
 from stages.scores import Score
 
 BASELINES: Any = {
@@ -54,3 +54,17 @@ def test_a_baseline_whose_score_does_not_exist_is_not_the_best_on_validation() -
     scores = compared(model, baselines, "mae", Score())
     assert (scores["validation_best_baseline"], scores["validation_skill"]) == ("second", 0.5)
     assert math.isnan(scores["baseline"]["first"]["validation"]["mae"])
+
+
+@pytest.mark.parametrize("skill", [None, 0.0, 0.3])
+def test_nothing_is_said_of_a_network_that_does_not_lose(skill: float | None) -> None:
+    assert loss({"validation_best_baseline": "ridge", "validation_skill": skill}) == ""
+    assert loss({"skill": -1.0}) == ""
+
+
+def test_a_network_that_loses_on_validation_is_told_where_to_read() -> None:
+    told = loss({"validation_best_baseline": "ridge", "validation_skill": -0.123})
+    assert told == (
+        "the network loses to ridge on validation (skill -0.12): README.md, section "
+        '"When the network loses", says what to try'
+    )

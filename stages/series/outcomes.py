@@ -69,7 +69,7 @@ class Outcomes:
         functions without quantile crossing", 2022). `crps`: the continuous ranked probability score
         in raw units (Gneiting and Raftery, "Strictly proper scoring rules, prediction, and
         estimation", 2007) of the ensemble of the `quantiles.MEMBERS` members, which is exactly
-        twice its mean pinball loss (Broecker, "Evaluating raw ensembles with the continuous ranked
+        twice its mean pinball loss (Bröcker, "Evaluating raw ensembles with the continuous ranked
         probability score", 2012). NaN where nothing counts, or there is no spread.
         """
         if spread is None:

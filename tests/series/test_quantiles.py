@@ -140,7 +140,7 @@ def test_scores_are_those_of_a_loop(
 
 
 def test_the_crps_of_a_normal_forecast_is_the_published_one() -> None:
-    """Gneiting and Raftery (2007), equation 5, at the mean: (sqrt(2) - 1) / sqrt(pi)."""
+    """Gneiting and Raftery (2007), at the mean of the forecast: (sqrt(2) - 1) / sqrt(pi)."""
     prepared = examples_of(scaler="none")
     test = Outcomes(prepared, "test")
     residuals = np.random.default_rng(4).normal(0, 2, (20_000, *test.scaled.shape[1:]))

@@ -116,8 +116,9 @@ def rows_of(
         "forecast": examples.restored(forecast, series),
     }
     for level, width in zip(intervals.LEVELS, widths, strict=True):
-        columns[f"lower_{level}"] = examples.restored(forecast - width, series)
-        columns[f"upper_{level}"] = examples.restored(forecast + width, series)
+        for side, sign in (("lower", -1), ("upper", 1)):
+            bound = examples.restored(forecast + sign * width, series)
+            columns[f"{side}_{level}"] = np.clip(bound, *test.limits)
     clock = truth["time"].to_numpy()
     origin, time = np.repeat(clock[first - 1], each), np.repeat(clock[rows], len(targets))
     return pd.DataFrame(
