@@ -50,6 +50,11 @@ PLANTED = {
     ),
     "no scores": ("scores.py", edit("SCORES", "RESULTS"), "expected SCORES"),
     "a module that is missing": ("predict.py", Path.unlink, "predict.py: expected this file"),
+    "an optional module with a function of another name": (
+        "export.py",
+        edit("def serving(", "def serve_all("),
+        "expected serving, as stages.kinds.interfaces.Export says",
+    ),
     "no sample": ("sample.py", edit("SAMPLES =", "SMALL ="), "expected SAMPLES"),
     "no examples": ("__init__.py", edit("as Examples", "as Rows"), "expected Examples"),
 }
@@ -63,6 +68,12 @@ def test_what_a_kind_lacks_is_named(fault: str, root: Path) -> None:
     (line,) = interfaces.faults(root)
     assert line.startswith(f"stages/kinds/{KIND}/{name}: ")
     assert message in line
+
+
+def test_an_optional_module_may_be_missing(root: Path) -> None:
+    for name in interfaces.interfaces.OPTIONAL:
+        (root / f"stages/kinds/{KIND}/{name}.py").unlink()
+    assert not list(interfaces.faults(root))
 
 
 @pytest.mark.slow

@@ -65,6 +65,9 @@ def _modules(root: Path) -> Iterator[tuple[Path, type]]:
         for stage, interface in interfaces.MODULES.items():
             if stage not in kinds.PREPARING or stage in (preparing or kinds.PREPARING)[:1]:
                 yield package.with_name(f"{stage}.py"), interface
+        for name, interface in interfaces.OPTIONAL.items():
+            if (path := package.with_name(f"{name}.py")).is_file():
+                yield path, interface
 
 
 def _members(interface: type) -> dict[str, object]:

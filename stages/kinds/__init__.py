@@ -4,7 +4,8 @@ A kind is a folder here, and nothing outside of its folder names it. Its modules
 stages they serve, so that a stage runs and depends on no other code: a new score retrains nothing.
 What each module offers is in `stages.kinds.interfaces`, what they take and return in
 `stages.kinds.data`. Besides, a kind has the templates of its plots for DVC, `curve.json` and
-`prediction.json`, and a `sample` for the tests. CONTRIBUTING.md builds one step by step.
+`prediction.json`, and a `sample` for the tests; one whose networks can be used without this project
+has a module `export`. CONTRIBUTING.md builds one step by step.
 
 No kind loops over epochs, and none writes a file.
 """

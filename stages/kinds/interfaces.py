@@ -156,6 +156,27 @@ class Predict(WithParameters, Protocol):
         """Draws the prediction's table on matplotlib's axes."""
 
 
+class Export(Protocol):
+    """A trained network for use without this project. Optional: `tools.export` asks for it."""
+
+    def serving(self, data: TaskData[Any, Any], network: Any) -> Any:
+        """Returns a TensorFlow function with an input signature: a dictionary of inputs, raw, in
+        batches of any size, to a dictionary of outputs. The network is one of plain Keras."""
+
+    def about(self, data: TaskData[Any, Any], network: Any) -> dict[str, Any]:
+        """Returns what a caller has to know, as JSON has it: `inputs` and `outputs` by their names,
+        and what they mean."""
+
+    def difference(
+        self,
+        data: TaskData[Any, Any],
+        network: Any,
+        answer: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+    ) -> float:
+        """Returns how far an exported model, of inputs to outputs, is from the trained network at
+        most, relative to the scale of the targets."""
+
+
 class Samples(Protocol):
     """Small tasks for the tests that every kind has to pass, in the module `sample`."""
 
@@ -175,3 +196,5 @@ MODULES: Mapping[str, type] = {
     "predict": Predict,
     "sample": Samples,
 }
+# Those that a kind need not have.
+OPTIONAL: Mapping[str, type] = {"export": Export}

@@ -1,0 +1,151 @@
+"""A trained network for use without this project: windows in raw units in, forecasts in raw units
+out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from stages.files.task_data import TaskData
+from stages.kinds.forecasting.predict import last_windows
+from stages.series.data import IngestedSeries, SeriesExamples
+
+Data = TaskData[IngestedSeries, SeriesExamples]
+
+# How far through a cycle a time is: what `stages.series.calendar` computes, in words.
+PHASES = {
+    "minute": "minute / 60",
+    "hour": "(hour + minute / 60) / 24",
+    "weekday": "(weekday + hour / 24) / 7, Monday is 0",
+    "day": "(day - 1) / days_in_month",
+    "day_of_year": "(day_of_year - 1) / days_in_year",
+    "month": "(month - 1) / 12",
+}
+
+__all__ = ["about", "difference", "serving"]
+
+
+def serving(data: Data, network: Any) -> Any:
+    """Returns a TensorFlow function of a dictionary of the inputs that `about` describes, for
+    batches of any size, to a dictionary of `forecast`.
+
+    Scaling, and the logarithm where the task takes it, are computed as float64.
+    """
+    from stages.networks.backend import tf
+
+    examples = data.examples
+    types = {"float64": tf.float64, "float32": tf.float32, "int32": tf.int32}
+    signature = {
+        name: tf.TensorSpec([None, *entry["shape"][1:]], types[entry["dtype"]], name=name)
+        for name, entry in _inputs(data, network).items()
+    }
+    shift, scale = np.asarray(examples.shift_), np.asarray(examples.scale_)
+    of_series = len(shift) > 1
+
+    def of(array: np.ndarray, inputs: dict[str, Any], columns: list[int]) -> Any:
+        """Returns (batch or 1, 1, columns)."""
+        rows = tf.constant(array[:, columns])
+        return (tf.gather(rows, inputs["series"]) if of_series else rows)[:, None]
+
+    @tf.function(input_signature=[signature])
+    def serve(inputs: dict[str, Any]) -> dict[str, Any]:
+        raw = inputs["window"]
+        level, size = (of(array, inputs, examples.inputs) for array in (shift, scale))
+        window = ((_logarithm(raw) if examples.log else raw) - level) / size
+        known = {**inputs, "window": tf.cast(window, tf.float32)}
+        outputs = network({name: known[name] for name in network.input}, training=False)
+        level, size = (of(array, inputs, examples.targets) for array in (shift, scale))
+        restored = tf.cast(outputs, tf.float64) * size + level
+        return {"forecast": tf.exp(restored) if examples.log else restored}
+
+    return serve
+
+
+def about(data: Data, network: Any) -> dict[str, Any]:
+    """Returns what a caller has to know of the inputs and outputs, and of the task."""
+    examples, ingested = data.examples, data.ingested.about
+    return {
+        "inputs": _inputs(data, network),
+        "outputs": {
+            "forecast": {
+                "shape": ["batch", examples.horizon, len(examples.targets)],
+                "dtype": "float64",
+                "columns": examples.target_names,
+                "meaning": "the steps after the window, in the units of the raw data",
+            }
+        },
+        "frequency": examples.frequency,
+        "lookback": examples.lookback,
+        "horizon": examples.horizon,
+        "zone": ingested.zone,
+        "series": examples.series,
+        "series_not_trained_on": examples.dropped_series,
+    }
+
+
+def difference(
+    data: Data,
+    network: Any,
+    answer: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+) -> float:
+    """Returns how far an exported model is at most from what the trained network forecasts after
+    the last row of each series: the absolute difference in the scaler's units, divided by the size
+    of the forecast where that is above 1. NaN where either of them is.
+
+    Args:
+        answer: the exported model: its inputs to its outputs.
+    """
+    from stages.networks import prediction
+
+    examples, table = data.examples, data.ingested.read()
+    last = last_windows(table, data)
+    rows = dict(iter(table.groupby("series", sort=False, observed=True)[examples.input_names]))
+    raw = np.stack([rows[name].to_numpy(np.float64)[-examples.lookback :] for name in last.names])
+    given = {**last.inputs, "window": raw}
+    received = answer({name: given[name] for name in _inputs(data, network)})["forecast"]
+    series = last.inputs["series"]
+    scaled = examples.fitted_scaler.forward(received, series, examples.targets)
+    expected = prediction.predict(network, last)
+    return float(np.max(np.abs(scaled - expected) / np.maximum(np.abs(expected), 1)))
+
+
+def _logarithm(raw: Any) -> Any:
+    """Returns the logarithm as float64, also where it is computed as float32, as tf2onnx writes it:
+    the step of Newton's that follows squares the error."""
+    from stages.networks.backend import tf
+
+    estimate = tf.math.log(raw)
+    return estimate + (raw * tf.exp(-estimate) - 1)
+
+
+def _inputs(data: Data, network: Any) -> dict[str, dict[str, Any]]:
+    examples = data.examples
+    sign = ", all of them positive" if examples.log else ""
+    inputs: dict[str, dict[str, Any]] = {
+        "window": {
+            "shape": ["batch", examples.lookback, len(examples.inputs)],
+            "dtype": "float64",
+            "columns": examples.input_names,
+            "meaning": f"consecutive steps, the oldest first, in the units of the raw data{sign}",
+        }
+    }
+    if "calendar" in network.input:
+        inputs["calendar"] = {
+            "shape": ["batch", examples.lookback + examples.horizon, 2 * len(examples.cycles)],
+            "dtype": "float32",
+            "columns": [f"{f} of {cycle}" for cycle in examples.cycles for f in ("sine", "cosine")],
+            "meaning": "for the steps of the window and of the forecast: sin(2 pi phase) and "
+            "cos(2 pi phase) of their times, as the clocks of `zone` show them",
+            "phases": {str(cycle): _phase(cycle) for cycle in examples.cycles},
+        }
+    if "series" in network.input or len(examples.shift_) > 1:
+        inputs["series"] = {
+            "shape": ["batch"],
+            "dtype": "int32",
+            "meaning": "the number of the series in the list `series`, from 0",
+        }
+    return inputs
+
+
+def _phase(cycle: str | int) -> str:
+    return PHASES[cycle] if isinstance(cycle, str) else f"time / {cycle}"
