@@ -216,6 +216,6 @@ def test_a_search_trains_and_prints_what_was_best(
     assert runner.loss(key) > 0
     with pytest.raises(InputError, match="divisor of the 8 steps"):
         runner.loss({**key, ("train", "segment"): 3})
-    with pytest.raises(InputError, match="the 24 validation examples that"):
+    with pytest.raises(InputError, match="the 11 validation examples that"):
         runner.loss({**key, ("scale_and_window", "horizon"): 3})
     assert parameters.read_all()["tasks"]["x"]["train"] == {"units": 2, "epochs": 2}
