@@ -113,7 +113,7 @@ def rows_of(
     rows, each = first[:, None] + np.arange(horizon), horizon * len(targets)
     columns = {
         "actual": truth[targets].to_numpy(np.float64)[rows],
-        "forecast": examples.restored(forecast, series),
+        "forecast": np.clip(examples.restored(forecast, series), *test.limits),
     }
     for level, width in zip(intervals.LEVELS, widths, strict=True):
         for side, sign in (("lower", -1), ("upper", 1)):
