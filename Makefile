@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUTF8 := 1
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-pages test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent format clean
+.PHONY: run test test-pages test-all check verify audit hooks setup lock benchmarks benchmark-windows benchmark-tokens benchmark-recurrent recipe recipe-rivals format clean
 
 run: setup ## Run everything that is stale, from raw data to forecasts
 	@python -m tools.repair
@@ -84,6 +84,27 @@ benchmark-tokens: setup ## Measure memory and speed of tokenizing 100 million wo
 PYTORCH ?= .venv/bin/python
 benchmark-recurrent: setup ## Measure the recurrent layers; PYTORCH=PATH is a Python with PyTorch, to compare with
 	python -m benchmarks.recurrent_speed --pytorch $(PYTORCH)
+
+# What pip and uv are told of indexes holds here as well.
+recipe/packages/.installed: recipe/packages.lock | setup
+	VIRTUAL_ENV=.venv uv pip install --quiet --no-deps --require-hashes --target recipe/packages -r recipe/packages.lock \
+		|| python -m pip install --quiet --no-deps --require-hashes --upgrade --target recipe/packages -r recipe/packages.lock
+	touch $@
+
+recipe: setup recipe/packages/.installed ## Run the development set, by which the defaults of forecasting are chosen; REPRISE_MIRROR=FOLDER as for benchmarks
+	python -m recipe.datasets
+	cd recipe && dvc repro
+	@python -m recipe.table
+
+# PyTorch comes first and by itself: which build there is of it, with or without CUDA, depends on the index.
+recipe/.venv-rivals/.installed: recipe/rivals.lock
+	$(PYTHON) -m venv recipe/.venv-rivals
+	recipe/.venv-rivals/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep '^torch==' recipe/rivals.in)
+	recipe/.venv-rivals/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r recipe/rivals.lock
+	touch $@
+
+recipe-rivals: setup recipe/.venv-rivals/.installed ## Measure other packages on the same windows, after make recipe; TASK=NAME: one task
+	nice python -m recipe.rivals $(TASK)
 
 format: setup ## Format the code
 	ruff check --fix .

@@ -1,5 +1,5 @@
-"""The shape of the project: which code may import which, and that the benchmarks run the same
-graph."""
+"""The shape of the project: which code may import which, and that the benchmarks and the
+development set run the same graph."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from stages import kinds
 from tests.conftest import ROOT, SMALL, Run, committed, copy_project
 from tools import graph
 
-PIPELINES = [ROOT, ROOT / "benchmarks"]
+PIPELINES = [ROOT, ROOT / "benchmarks", ROOT / "recipe"]
 
 
 def test_only_stage_files_read_parameters() -> None:
@@ -29,7 +29,7 @@ def test_only_stage_files_read_parameters() -> None:
 
 
 @pytest.mark.published
-@pytest.mark.parametrize("folder", [".", "benchmarks"])
+@pytest.mark.parametrize("folder", [".", "benchmarks", "recipe"])
 def test_the_committed_parameters_are_in_order(folder: str) -> None:
     stage_check.check(YAML(typ="safe").load(committed(f"{folder}/params.yaml")))
 
@@ -39,10 +39,11 @@ def test_dvc_yaml_declares_the_code_and_the_parameters_of_every_stage() -> None:
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 170
 
 
-def test_the_benchmarks_run_the_same_graph() -> None:
-    assert (ROOT / "benchmarks/dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text()
+@pytest.mark.parametrize("root", PIPELINES[1:], ids=lambda root: root.name)
+def test_other_projects_run_the_same_graph(root: Path) -> None:
+    assert (root / "dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text()
     for name in ("stages", "requirements.lock", ".dvcignore"):
-        assert (ROOT / "benchmarks" / name).samefile(ROOT / name)
+        assert (root / name).samefile(ROOT / name)
 
 
 # What the modules of a folder of stages may import of stages; those of the stages may import all.
