@@ -16,7 +16,11 @@ from recipe import datasets, rival_methods, rivals, table
 from stages import baseline, ingest, scale_and_window
 from stages.errors import InputError
 from stages.files.packages import file_in
+from stages.files.task_data import TaskData
 from stages.files.writing import read_json, sha256_of
+from stages.kinds.forecasting import baseline as forecasting
+from stages.scores import numbers
+from stages.series.data import IngestedSeries, SeriesExamples
 from tests.conftest import ROOT, committed
 
 DEFAULTS: dict[str, Any] = {
@@ -213,12 +217,16 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.mark.parametrize("best", ["last_value", "drift", "seasonal_naive", "ridge"])
+@pytest.mark.parametrize("best", ["last_value", "drift", "seasonal_naive", "ridge", "theta"])
 def test_rivals_are_compared_with_the_stages_own_scores_of_the_best_baseline(
-    best: str, small: Path
+    best: forecasting.Method, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small / "data/baselines/x/scores.json"
-    mae = read_json(path)[best]["mae"]
+    monkeypatch.chdir(small)
+    data = TaskData("x", IngestedSeries, SeriesExamples)
+    scores = forecasting.baseline(data, forecasting.Parameters(methods=[best])).scores
+    monkeypatch.chdir(small.parent)
+    mae = numbers(scores[best])["mae"]
     path.write_text(json.dumps({best: {"mae": mae}, "other": {"mae": 2 * mae}}))
 
     def perfect(job: rivals.Job) -> tuple[np.ndarray, int]:
@@ -263,6 +271,13 @@ def test_what_was_measured_is_not_measured_again_unless_the_windows_changed(smal
     assert len(calls) == 2
     changed = rivals.measure("x", "GRU", {**both, "season": 7}, zeros)
     assert list(changed["methods"]) == ["GRU"]
+    path = small / "data/baselines/x/scores.json"
+    path.write_text(json.dumps({"drift": {"mae": 0.1}}))
+    again = rivals.measure("x", "GRU", both, zeros)
+    assert again["best_baseline"] == "drift"
+    assert again["baseline_mae"] != both["baseline_mae"]
+    assert again["methods"] == both["methods"]
+    assert len(calls) == 3
 
 
 def test_the_table_sums_up_skills_and_sorts_by_size() -> None:
