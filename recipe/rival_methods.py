@@ -59,8 +59,11 @@ def _statistical(name: str) -> Callable[[Job], tuple[np.ndarray, int]]:
 def _neural(name: str) -> Callable[[Job], tuple[np.ndarray, int]]:
     def run(job: Job) -> tuple[np.ndarray, int]:
         import pandas as pd
+        import torch
         from neuralforecast import NeuralForecast, models
 
+        # The same forecasts as with more threads, which wait for each other where cores are busy.
+        torch.set_num_threads(1)
         horizon, lookback = int(job["horizon"]), int(job["lookback"])
         model = getattr(models, name)(
             h=horizon,
