@@ -217,7 +217,7 @@ PERIODIC = pd.DataFrame({"day": DAYS, "y": [float(day % 7) for day in range(len(
             {"season": 7},
             "mase",
             "evaluate.score: expected a score that exists, one of crps, mae, .* received 'mase', "
-                "which has no scale",
+            "which has no scale",
         ),
         (
             PERIODIC,

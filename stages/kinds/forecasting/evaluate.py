@@ -106,17 +106,13 @@ def evaluate(
         scores["owa"] = metrics.owa(scores, numbers(naive2))
         if reference := on_validation(naive2):
             in_sample["owa"] = metrics.owa(in_sample, reference)
+    fitted = {"half_widths": widths, "offsets": spread.offsets, "bounds": limits}
     content, picture = backtest(data, test, forecast, widths, scale)
     return Evaluation(
         scores,
         _curve(test.scores_by_horizon(forecast, scale), baselines, data.examples.horizon),
         "error on the test split, by steps ahead",
-        {
-            "half_widths": widths,
-            "quantiles": np.array(spread.levels),
-            "offsets": spread.offsets,
-            "bounds": limits,
-        },
+        {**fitted, "quantiles": np.array(spread.levels)},
         files={"backtest.csv": content},
         pictures={"backtest": picture},
         validation=in_sample,
