@@ -29,7 +29,7 @@ README = (ROOT / "README.md").read_text()
 SHARING = (ROOT / "SHARING.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md"))
-PAGES.append("benchmarks/README.md")
+PAGES += ["benchmarks/README.md", "recipe/README.md"]
 
 
 def block_after(text: str, page: str = README) -> str:
@@ -212,7 +212,7 @@ def test_every_test_that_proves_a_promise_exists(run: Run) -> None:
 
 
 def test_every_module_that_is_run_exists() -> None:
-    pattern = r"python -m ((?:tools|stages|benchmarks)\.[a-z_]+)"
+    pattern = r"python -m ((?:tools|stages|benchmarks|recipe)\.[a-z_]+)"
     for module in re.findall(pattern, README + SHARING + CONTRIBUTING):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
