@@ -33,10 +33,10 @@ tasks:
       targets: [y]
       frequency: h
       split: {train: 0.6, validation: 0.2, test: 0.2}
-    scale_and_window: {lookback: 24, horizon: 6, calendar: [hour]}
-    baseline: {season: 24}
-    train: {cell: gru, units: 4, segment: 6, dropout: 0.1, epochs: 2, normalise: last_value,
-      average: 0.9}
+    scale_and_window: {lookback: 24, horizon: 6, season: 24, calendar: [hour]}
+    baseline: {}
+    train: {cell: gru, units: 4, segment: 6, decoder: parallel, shortcut: none, dropout: 0.1,
+      epochs: 2, average: 0.9}
     evaluate: {}
     predict: {history: 48}
   own:

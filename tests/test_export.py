@@ -47,7 +47,7 @@ def write_network(task: str, data: Any, kind: str, variant: Mapping[str, Any]) -
     network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
     models.write(Path("data/models") / task / "model.keras", network)
     examples = sha256_of(Path("data/examples") / task / "about.json")
-    about = models.TrainedModel(network.count_params(), 1, [1], True, examples)
+    about = models.TrainedModel(network.count_params(), 1, [1], {}, True, examples)
     write_json(Path("data/models") / task / "about.json", asdict(about))
 
 

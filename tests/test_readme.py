@@ -53,6 +53,27 @@ def test_the_table_on_the_first_screen_is_the_committed_runs() -> None:
 
 
 @pytest.mark.published
+def test_the_recipe_is_what_the_development_set_shows() -> None:
+    page, tasks = committed("README.md"), summary("recipe")
+    shown = block_after("<!-- output: make recipe -->", page).splitlines()
+    name = shown[1].split()[0]
+    assert shown == summarize.table({name: tasks[name]})
+    yaml = YAML(typ="safe")
+    entry = yaml.load(block_after("<!-- recipe -->", page))[name]
+    assert entry == yaml.load(committed("recipe/params.yaml"))["tasks"][name]
+    skills = np.array([task["skill"] for task in tasks.values()])
+    sentence = (
+        f"On {(skills > 0).sum()} of the {len(skills)} the network is better than the best "
+        f"baseline in hindsight, the median skill is {np.median(skills):.3f}, and "
+        f"{(skills < -0.02).sum()} lose more than 2 %"
+    )
+    assert sentence in " ".join(page.split())
+    metrics = [json.loads(committed(f"recipe/data/metrics/{name}.json")) for name in tasks]
+    corrections = np.array([scores["model"]["correction"] for scores in metrics])
+    assert (corrections == 0).mean() > 0.5, "On most of them validation leaves nothing ..."
+
+
+@pytest.mark.published
 def test_the_diff_starts_from_the_committed_run() -> None:
     shown = block_after("<!-- output: dvc metrics diff -->", committed("README.md"))
     scores = summary()["carbon_dioxide"]

@@ -19,6 +19,7 @@ from stages.files.packages import file_in
 from stages.files.task_data import TaskData
 from stages.files.writing import read_json, sha256_of
 from stages.kinds.forecasting import baseline as forecasting
+from stages.kinds.forecasting import evaluate
 from stages.scores import numbers
 from stages.series.data import IngestedSeries, SeriesExamples
 from tests.conftest import ROOT, committed
@@ -224,7 +225,9 @@ def test_rivals_are_compared_with_the_stages_own_scores_of_the_best_baseline(
     path = small / "data/baselines/x/scores.json"
     monkeypatch.chdir(small)
     data = TaskData("x", IngestedSeries, SeriesExamples)
-    scores = forecasting.baseline(data, forecasting.Parameters(methods=[best])).scores
+    scores = forecasting.baseline(
+        data, forecasting.Parameters(methods=[best]), evaluate.Parameters()
+    ).scores
     monkeypatch.chdir(small.parent)
     mae = numbers(scores[best])["mae"]
     path.write_text(json.dumps({best: {"mae": mae}, "other": {"mae": 2 * mae}}))

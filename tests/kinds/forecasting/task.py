@@ -15,6 +15,17 @@ from tests import tasks
 SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
+def fitted(examples: SeriesExamples) -> dict[str, np.ndarray]:
+    """Returns what an evaluation would have fitted on residuals of 0."""
+    shape = (examples.horizon, len(examples.targets))
+    return {
+        "half_widths": np.zeros((2, *shape)),
+        "quantiles": np.array([0.5]),
+        "offsets": np.zeros((1, *shape)),
+        "bounds": np.array([-np.inf, np.inf]),
+    }
+
+
 class Task:
     """A task in the current folder whose data was ingested, scaled and windowed.
 
@@ -51,13 +62,7 @@ class Task:
     @property
     def fitted(self) -> dict[str, np.ndarray]:
         """What an evaluation would have fitted on residuals of 0."""
-        shape = (self.examples.horizon, len(self.examples.targets))
-        return {
-            "half_widths": np.zeros((2, *shape)),
-            "quantiles": np.array([0.5]),
-            "offsets": np.zeros((1, *shape)),
-            "bounds": np.array([-np.inf, np.inf]),
-        }
+        return fitted(self.examples)
 
     def forecast(self, newer: str | None = None) -> pd.DataFrame:
         """Returns the rows of the forecast as they are written, all of them text: after the task's

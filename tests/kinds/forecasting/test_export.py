@@ -17,6 +17,7 @@ from stages.series import calendar
 from stages.series.generators import seasonal
 from stages.trained import load
 from tests import tasks
+from tests.kinds.forecasting.task import fitted
 from tests.test_export import loaded, write_network
 from tools import export
 
@@ -37,7 +38,7 @@ TASKS: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
     "normalised by the season": (
         {"season": 4},
         2,
-        {"cell": "gru", "normalise": "season", "members": 2, "shortcut": False},
+        {"cell": "gru", "normalise": "season", "members": 2, "shortcut": "none"},
     ),
 }
 FAST = "log per series"
@@ -83,7 +84,7 @@ def test_an_exported_model_forecasts_what_the_network_does(case: str, form: str)
     expected = predict.forecast(
         table,
         data,
-        np.zeros((2, examples.horizon, 2)),
+        fitted(examples),
         lambda last: prediction.predict(network, last),
     )
     about = exporting.about(data, network)["inputs"]
