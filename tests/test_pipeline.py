@@ -255,6 +255,7 @@ def test_a_stage_that_needs_no_tensorflow_runs_without_it(
     run(project, "python", "-m", f"stages.{stage}", *task, PYTHONPATH=str(tmp_path / "poison"))
 
 
+@pytest.mark.slow
 def test_other_arithmetic_reruns_what_has_a_network(project: Path, run: Run) -> None:
     edit(project, "arithmetic: portable", "arithmetic: native")
     output = run(project, "dvc", "repro", "predict@own").stdout

@@ -200,6 +200,7 @@ def test_one_cache_for_many_clones(ann: Path, tmp_path: Path, do: Do, run: Run) 
     assert (bob / "data/raw/own.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_cleaning_up_keeps_what_branches_and_experiments_use(ann: Path, do: Do, run: Run) -> None:
     """Branch: the first data. Experiment: another. Used by neither: a third."""
 
@@ -325,6 +326,7 @@ def test_a_remote_behind_ssh(
     arrives(ann, tmp_path, run, "team-ssh", {"keyfile": str(key)})
 
 
+@pytest.mark.slow
 def test_a_remote_that_speaks_s3(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     port = free_port()
     with subprocess.Popen(

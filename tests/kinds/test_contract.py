@@ -283,7 +283,7 @@ def test_it_learns_eight_examples_by_heart(
     fields = kinds.module(kind, "train").Parameters.model_fields
     plain = {name: 0.0 for name in fields if "dropout" in name or name == "weight_decay"}
     plain |= {"optimizer": "adam", "decay": "constant", "average": None}
-    long = {"units": 32, "epochs": 200, "patience": None, "learning_rate": 0.01}
+    long = {"units": 32, "epochs": 150, "patience": None, "learning_rate": 0.01}
     case = Case(kind, prepare(kind, sample), {**SMALL, **variant, **plain, **long})
     training.seed_everything(0)
     network, whole = case.build(), case.batches("train")
