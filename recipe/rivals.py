@@ -25,9 +25,9 @@ from stages import command
 from stages.errors import InputError
 from stages.files import examples, parameters
 from stages.files.writing import read_json, write_json
-from stages.kinds.forecasting.baseline import Parameters
+from stages.kinds.forecasting.baseline import Forecaster, Parameters, Plan
 from stages.scores import Score
-from stages.series import baselines, metrics
+from stages.series import metrics
 from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
 
@@ -136,18 +136,9 @@ def forecast_of(
 ) -> np.ndarray:
     """Returns a baseline's forecasts of the chosen windows, (windows, horizon, targets), in raw
     units."""
-    series, origins, season = outcomes.series[chosen], outcomes.origins[chosen], prepared.season
-    starts, horizon = prepared.first_rows[series], prepared.horizon
-    if method in baselines.LOCAL:
-        local, values = baselines.LOCAL[method], prepared.raw_targets[:, 0]
-        spans = zip(starts, origins, strict=True)
-        return np.stack([local(values[slice(*span)], horizon, season) for span in spans])[..., None]
-    if method == "ridge":
-        train, validation = (prepared.windows_of(split) for split in ("train", "validation"))
-        ridge = baselines.fit_ridge(train, validation, tuple(Parameters().alphas))
-        return prepared.restored(ridge.forecast(outcomes.windows, chosen), series)
-    vectorised = baselines.VECTORISED[method]
-    return prepared.restored(vectorised(outcomes.windows, origins, starts, season), series)
+    plan = Plan(prepared.season, [method])
+    forecaster = Forecaster(prepared, plan, tuple(Parameters().alphas))
+    return outcomes.restored(forecaster.forecast(method, outcomes))[chosen]
 
 
 def mae(outcomes: Outcomes, chosen: np.ndarray, forecast: np.ndarray) -> float:
