@@ -69,6 +69,12 @@ GIT_CONFIG = "[user]\n    name = test\n    email = test@example.org\n[safe]\n   
 SET_UP = f"mkdir .venv && ln -s {sys.prefix}/* .venv/ && touch .venv/.installed && make setup"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their argument: a gzipped file holds the time at which it was made, and
+    workers that collect a second apart have to agree on the names of tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The variables for commands: the tests' own interpreter comes first, and no setting of a
