@@ -46,21 +46,23 @@ class Windows:
         values: (rows, columns) float32, scaled; may be memory-mapped.
         observed: (rows, targets) bool, False where a target was filled in: such values are seen but
             never scored.
-        calendar: (rows, features) float32.
+        known: (rows, features) float32, what is known of each step, also of those to come.
         spans: (series, 2) rows that can be a window's first target.
         stride: steps between windows of a series.
         inputs, targets: the columns of `values` that are seen and predicted.
+        planned: how many of the last features of `known` are no cycles of the calendar.
     """
 
     values: np.ndarray
     observed: np.ndarray
-    calendar: np.ndarray
+    known: np.ndarray
     spans: np.ndarray
     lookback: int
     horizon: int
     stride: int
     inputs: list[int]
     targets: list[int]
+    planned: int = 0
     streams = None  # a window needs no other
     lengths = None  # all windows have the same
 
@@ -86,14 +88,14 @@ class Windows:
         """Returns the windows `indices` as a batch.
 
         Returns:
-            `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon,
+            `inputs`: `window` (windows, lookback, inputs), `known` (windows, lookback + horizon,
             features) and `series` (windows,) int32; and what `future` returns.
         """
         origins, series = self.locate(indices)
         steps = origins[:, None] + np.arange(-self.lookback, self.horizon)
         inputs = {
             "window": _columns(self.values[steps[:, : self.lookback]], self.inputs),
-            "calendar": self.calendar[steps],
+            "known": self.known[steps],
             "series": series.astype(np.int32),
         }
         future = self.future(indices)

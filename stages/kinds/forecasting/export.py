@@ -8,7 +8,9 @@ import numpy as np
 
 from stages.files.task_data import TaskData
 from stages.kinds.forecasting.predict import last_windows
+from stages.series import ahead
 from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.scaling import Scaler
 
 Data = TaskData[IngestedSeries, SeriesExamples]
 
@@ -39,22 +41,25 @@ def serving(data: Data, network: Any) -> Any:
         name: tf.TensorSpec([None, *entry["shape"][1:]], types[entry["dtype"]], name=name)
         for name, entry in _inputs(data, network).items()
     }
-    shift, scale = np.asarray(examples.shift_), np.asarray(examples.scale_)
-    of_series = len(shift) > 1
 
-    def of(array: np.ndarray, inputs: dict[str, Any], columns: list[int]) -> Any:
-        """Returns (batch or 1, 1, columns)."""
-        rows = tf.constant(array[:, columns])
-        return (tf.gather(rows, inputs["series"]) if of_series else rows)[:, None]
+    def of(scaler: Scaler, inputs: dict[str, Any], columns: list[int]) -> list[Any]:
+        """Returns shift and scale, (batch or 1, 1, columns) each."""
+        rows = [tf.constant(array[:, columns]) for array in (scaler.shift_, scaler.scale_)]
+        if len(scaler.shift_) > 1:
+            rows = [tf.gather(array, inputs["series"]) for array in rows]
+        return [array[:, None] for array in rows]
 
     @tf.function(input_signature=[signature])
     def serve(inputs: dict[str, Any]) -> dict[str, Any]:
         raw = inputs["window"]
-        level, size = (of(array, inputs, examples.inputs) for array in (shift, scale))
+        level, size = of(examples.fitted_scaler, inputs, examples.inputs)
         window = ((_logarithm(raw) if examples.log else raw) - level) / size
-        known = {**inputs, "window": tf.cast(window, tf.float32)}
-        outputs = network({name: known[name] for name in network.input}, training=False)
-        level, size = (of(array, inputs, examples.targets) for array in (shift, scale))
+        given = {**inputs, "window": tf.cast(window, tf.float32)}
+        if "known" in inputs:
+            level, size = of(examples.known_scaler, inputs, list(range(examples.known.shape[1])))
+            given["known"] = tf.cast((inputs["known"] - level) / size, tf.float32)
+        outputs = network({name: given[name] for name in network.input}, training=False)
+        level, size = of(examples.fitted_scaler, inputs, examples.targets)
         restored = tf.cast(outputs, tf.float64) * size + level
         return {"forecast": tf.exp(restored) if examples.log else restored}
 
@@ -98,10 +103,14 @@ def difference(
     from stages.networks import prediction
 
     examples, table = data.examples, data.ingested.read()
-    last = last_windows(table, data)
-    rows = dict(iter(table.groupby("series", sort=False, observed=True)[examples.input_names]))
+    last = last_windows(table, data, assume=True)
+    happened, _ = ahead.divide(table, examples.input_names)
+    rows = dict(iter(happened.groupby("series", sort=False, observed=True)[examples.input_names]))
     raw = np.stack([rows[name].to_numpy(np.float64)[-examples.lookback :] for name in last.names])
-    given = {**last.inputs, "window": raw}
+    # The scaled ones restored are the raw ones, but for rounding.
+    every = list(range(examples.known.shape[1]))
+    known = examples.known_scaler.inverse(last.inputs["known"], last.inputs["series"], every)
+    given = {**last.inputs, "window": raw, "known": known}
     received = answer({name: given[name] for name in _inputs(data, network)})["forecast"]
     series = last.inputs["series"]
     scaled = examples.fitted_scaler.forward(received, series, examples.targets)
@@ -129,13 +138,16 @@ def _inputs(data: Data, network: Any) -> dict[str, dict[str, Any]]:
             "meaning": f"consecutive steps, the oldest first, in the units of the raw data{sign}",
         }
     }
-    if "calendar" in network.input:
-        inputs["calendar"] = {
-            "shape": ["batch", examples.lookback + examples.horizon, 2 * len(examples.cycles)],
-            "dtype": "float32",
-            "columns": [f"{f} of {cycle}" for cycle in examples.cycles for f in ("sine", "cosine")],
+    if "known" in network.input:
+        cycles = [f"{f} of {cycle}" for cycle in examples.cycles for f in ("sine", "cosine")]
+        holidays = [] if examples.holidays is None else [f"holiday in {examples.holidays}"]
+        inputs["known"] = {
+            "shape": ["batch", examples.lookback + examples.horizon, examples.known.shape[1]],
+            "dtype": "float64",
+            "columns": [*cycles, *holidays, *examples.known_inputs],
             "meaning": "for the steps of the window and of the forecast: sin(2 pi phase) and "
-            "cos(2 pi phase) of their times, as the clocks of `zone` show them",
+            "cos(2 pi phase) of their times, as the clocks of `zone` show them; 1 on holidays and "
+            "else 0; known inputs in the units of the raw data",
             "phases": {str(cycle): _phase(cycle) for cycle in examples.cycles},
         }
     if "series" in network.input or len(examples.shift_) > 1:

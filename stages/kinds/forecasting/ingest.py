@@ -14,7 +14,7 @@ from stages.errors import InputError
 from stages.files import raw_tables
 from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
-from stages.series import grid, tidying, times
+from stages.series import ahead, grid, tidying, times
 from stages.series.data import IngestedSeries
 from stages.series.numbers import sentinels, to_numbers
 from stages.series.splits import ByDate, Split
@@ -63,6 +63,8 @@ class Parameters(NumberFormat):
         `all`: each column that is neither `time` nor `series`; any other text: a regular expression
         that their names match.
     inputs: the columns to forecast from; null: the targets.
+    known: columns of numbers whose future is known as well, such as prices or promotions. Rows
+        behind the last targets in which these alone have values are the future that is forecast.
     values: for `rows`, a regular expression that the names of the value columns match; null: all
         but `series`.
     frequency: the step between times, as `stages.series.grid` says; null: found out. 1: times are
@@ -77,6 +79,7 @@ class Parameters(NumberFormat):
     series: Name | None = None
     targets: Annotated[list[Name], Field(min_length=1)] | Name
     inputs: Annotated[list[Name], Field(min_length=1)] | None = None
+    known: list[Name] = []
     values: Name | None = None
     frequency: Annotated[Name, AfterValidator(_frequency)] | None = None
     duplicates: Literal["error", "first", "last", "mean"] = "error"
@@ -94,6 +97,8 @@ class Parameters(NumberFormat):
             raise ValueError(
                 "for layout rows a column `series`, a list of one name in `targets` and no `time`"
             )
+        if self.layout != "table" and self.known:
+            raise ValueError(f"for layout {self.layout} no `known`: put series below each other")
         if self.layout == "columns" and (self.series is not None or self.inputs is not None):
             raise ValueError(
                 "for layout columns neither `series` nor `inputs`: each column of `targets` is a "
@@ -109,11 +114,16 @@ class Parameters(NumberFormat):
         return self
 
     def _check_names(self) -> None:
-        if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(
-            self.columns
+        lists = (self.targets, self.inputs or [], self.known)
+        apart = [*self.seen_columns, *self.known]
+        if (
+            any(len(set(names)) != len(names) for names in lists)
+            or len(set(apart)) != len(apart)
+            or {"series", "time", "split"} & set(apart)
         ):
             raise ValueError(
-                "different names in `targets` and `inputs`, none of them series, time or split"
+                "different names in `targets`, `inputs` and `known`, none of them series, time or "
+                "split, and none of `known` in the others"
             )
 
     def naming(self, names: Sequence[str]) -> "Parameters":
@@ -137,14 +147,19 @@ class Parameters(NumberFormat):
     def is_target(self, name: str) -> bool:
         if isinstance(self.targets, list):
             return name in self.targets
-        return name not in (self.time, self.series) and (
+        return name not in (self.time, self.series, *self.known) and (
             self.targets == "all" or re.fullmatch(self.targets, name) is not None
         )
 
     @property
     def columns(self) -> list[str]:
-        """The value columns of the tidy table: targets first, then the inputs that are no
-        targets."""
+        """The value columns of the tidy table: targets first, then the inputs that are no targets,
+        then the known ones."""
+        return [*self.seen_columns, *self.known]
+
+    @property
+    def seen_columns(self) -> list[str]:
+        """Those whose future is not known."""
         return list(dict.fromkeys([*self.target_columns, *self.input_columns]))
 
     @property
@@ -180,6 +195,7 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
         listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
+    listed = [*listed, *parameters.known]
     matches = parameters.is_target if isinstance(parameters.targets, str) else lambda name: False
     return Wanted([*others, *listed], matches, lambda name: name not in others)
 
@@ -194,7 +210,8 @@ def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.
 def ingest(
     tables: Sequence[pd.DataFrame], parameters: Parameters
 ) -> tuple[pd.DataFrame, IngestedSeries]:
-    """Returns the tidy table of `stages.series.tidying.tidy`, and what is to be said of it."""
+    """Returns the tidy table of `stages.series.tidying.tidy`, with what is known of the time after
+    it, and what is to be said of both."""
     parameters = parameters.naming(list(tables[0].columns))
     long = _long(tables, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
@@ -202,8 +219,11 @@ def ingest(
         split = split.on_clock(
             lambda time: times.on_clock(time, long.times.zone, long.times.in_utc)
         )
+    happened, future = long.table, long.table.iloc[:0]
+    if parameters.known:
+        happened, future = ahead.divide(long.table, parameters.seen_columns)
     table, counts = tidying.tidy(
-        long.table,
+        happened,
         parameters.columns,
         parameters.frequency,
         parameters.duplicates,
@@ -213,13 +233,20 @@ def ingest(
     reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
+    last_time = str(table["time"].iloc[-1])
+    if len(future):
+        step = None if parameters.gaps == "keep" else counts["frequency"]
+        table = ahead.append(table, future, parameters.known, step)
+        counts["raw_rows"] += len(future)
     return table, IngestedSeries(
         reading=reading,
         **counts,
+        rows_ahead=len(future),
         inputs=parameters.input_columns,
         targets=parameters.target_columns,
+        known=parameters.known,
         first_time=str(table["time"].iloc[0]),
-        last_time=str(table["time"].iloc[-1]),
+        last_time=last_time,
         zone=long.times.zone,
         in_utc=long.times.in_utc,
     )
@@ -228,12 +255,12 @@ def ingest(
 def newer(
     tables: Sequence[pd.DataFrame], parameters: Parameters, ingested: IngestedSeries
 ) -> pd.DataFrame:
-    """Returns the inputs of rows that came after training as a long table.
+    """Returns the inputs and the known columns of rows that came after training as a long table.
 
     Times are read as in training, where all rows together left one way to read them: a few rows
     alone may leave several.
     """
-    columns = parameters.input_columns
+    columns = [*parameters.input_columns, *parameters.known]
     long = _long(tables, parameters, columns, ingested.reading.get("time_format"), ingested)
     has_dates = pd.api.types.is_datetime64_any_dtype(long.table["time"])
     had_dates = not ingested.frequency.isdecimal()

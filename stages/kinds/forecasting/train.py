@@ -87,7 +87,7 @@ def loss(parameters: Parameters) -> "Loss":
 def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
     """Returns the Keras model, of plain Keras layers only.
 
-    It takes a dictionary of `window` (batch, lookback, inputs), and where they are used `calendar`
+    It takes a dictionary of `window` (batch, lookback, inputs), and where they are used `known`
     (batch, lookback + horizon, features) and `series` (batch,); it returns (batch, horizon,
     targets).
     """
@@ -97,13 +97,16 @@ def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
     parameters = _segmented(examples, parameters)
     window = keras.Input((examples.lookback, len(examples.inputs)), name="window")
     inputs = {"window": window}
+    if features := examples.known.shape[1]:
+        steps = examples.lookback + examples.horizon
+        inputs["known"] = keras.Input((steps, features), name="known")
     view = views.normalised(window, examples, parameters.normalise)
     outputs = _forecast(inputs, view, examples, parameters)
     # The level comes first in its sum. `keras.ops.add` takes a second addend of shape (batch, 1, 1)
     # for a bias where the batch has as many rows as the first one has steps, and adds each row's
     # level to a step of all rows (Keras 3.15 with TensorFlow).
     if parameters.shortcut == "anchor":
-        outputs = anchoring.anchored(window, examples) + outputs
+        outputs = anchoring.anchored(inputs, examples) + outputs
     elif view.level is not None:
         outputs = view.level + outputs
     return keras.Model(inputs, outputs, name=name)
@@ -112,19 +115,16 @@ def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
 def _forecast(
     inputs: dict[str, Any], view: views.View, examples: SeriesExamples, parameters: Parameters
 ) -> Any:
-    """Returns what is added to the level or the anchor, (batch, horizon, targets). May add
-    `calendar` and `series` to the inputs."""
+    """Returns what is added to the level or the anchor, (batch, horizon, targets). May add `series`
+    to the inputs."""
     from keras import layers, ops
-
-    from stages.networks.backend import keras
 
     lookback, horizon, targets = examples.lookback, examples.horizon, len(examples.targets)
     past, future = view.past, None
-    if cycles := examples.calendar.shape[1]:
-        inputs["calendar"] = keras.Input((lookback + horizon, cycles), name="calendar")
-        own = inputs["calendar"][:, lookback - past.shape[1] : lookback]
+    if "known" in inputs:
+        own = inputs["known"][:, lookback - past.shape[1] : lookback]
         past = ops.concatenate([past, own], axis=-1)
-        future = inputs["calendar"][:, lookback:]
+        future = inputs["known"][:, lookback:]
     steps, cells, states = _encode(past, parameters)
     if parameters.decoder == "dense":
         outputs = _decode_dense(steps, future, (horizon, targets), parameters)
@@ -210,8 +210,8 @@ def _encode(past: Any, parameters: Parameters) -> tuple[Any, list[Any], list[lis
 
 
 def _decode_dense(steps: Any, future: Any, shape: tuple[int, int], parameters: Parameters) -> Any:
-    """Returns outputs of `shape` (horizon, targets) from the last step, and the calendar of the
-    future if there is one."""
+    """Returns outputs of `shape` (horizon, targets) from the last step, and what is known of the
+    future if there is such."""
     from keras import layers
 
     last = steps[:, -1]
@@ -225,7 +225,7 @@ def _queries(
     inputs: dict[str, Any], future: Any, examples: SeriesExamples, parameters: Parameters
 ) -> Any:
     """Returns what the parallel decoder is asked for each segment of the horizon, (batch, segments,
-    units): its position, the series, its calendar. May add `series` to the inputs."""
+    units): its position, the series, what is known of it. May add `series` to the inputs."""
     from keras import layers, ops
 
     from stages.networks.backend import keras
@@ -242,7 +242,7 @@ def _queries(
         )
         queries = series[:, None] + queries  # in this order: see `_normalise`
     if future is not None:
-        width = (parameters.segment or 1) * examples.calendar.shape[1]
+        width = (parameters.segment or 1) * examples.known.shape[1]
         queries = queries + layers.Dense(units, name="future")(
             layers.Reshape((positions, width))(future)
         )

@@ -97,7 +97,7 @@ def test_an_exported_model_forecasts_what_the_network_does(case: str, form: str)
         times = pd.date_range(rows["time"].iloc[0], periods=16, freq="h")
         given = {
             "window": rows[["extra", "y", "z"]].to_numpy(np.float64)[None],
-            "calendar": calendar.features(times.to_numpy(), examples.cycles)[None],
+            "known": calendar.features(times.to_numpy(), examples.cycles)[None],
             "series": np.array([number], np.int32),
         }
         received = loaded(Path("out"))(**{key: given[key] for key in about})["forecast"]
@@ -132,15 +132,15 @@ OWN = """
 import json, sys
 import numpy as np, tensorflow as tf
 about = json.load(open("out/about.json"))
-assert about["inputs"].keys() == {"window", "calendar", "series"}, about
+assert about["inputs"].keys() == {"window", "known", "series"}, about
 times = np.datetime64("2020-01-01T00", "h") + np.arange(about["lookback"] + about["horizon"])
 angle = 2 * np.pi * (times.astype(int) % 24) / 24
 columns = {"sine of hour": np.sin(angle), "cosine of hour": np.cos(angle)}
-calendar = np.stack([columns[name] for name in about["inputs"]["calendar"]["columns"]], 1)
+calendar = np.stack([columns[name] for name in about["inputs"]["known"]["columns"]], 1)
 model = tf.saved_model.load("out").signatures["serving_default"]
 answer = model(
     window=tf.constant(np.load("window.npy")),
-    calendar=tf.constant(calendar.astype(np.float32)[None]),
+    known=tf.constant(calendar[None]),
     series=tf.constant([about["series"].index("s2")]),
 )["forecast"]
 np.save("answer.npy", answer.numpy())
@@ -163,7 +163,7 @@ def test_a_program_without_this_project_runs_a_saved_model() -> None:
             "window": data.examples.fitted_scaler.forward(
                 window, series, data.examples.inputs
             ).astype(np.float32),
-            "calendar": calendar.features(times, ["hour"])[None],
+            "known": calendar.features(times, ["hour"])[None],
         }
     )
     expected = data.examples.restored(np.asarray(scaled), series)
