@@ -56,6 +56,8 @@ def table_of(rows: int) -> tuple[pd.DataFrame, IngestedSeries]:
         rows_in_no_split=0,
         inputs=["y"],
         targets=["y"],
+        static={},
+        categories={},
         first_time="0",
         last_time=str(rows - 1),
         zone=None,

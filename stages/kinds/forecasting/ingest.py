@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from stages.errors import InputError
 from stages.files import raw_tables
 from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
-from stages.series import grid, tidying, times
+from stages.series import grid, statics, tidying, times
 from stages.series.data import IngestedSeries
 from stages.series.numbers import sentinels, to_numbers
 from stages.series.splits import ByDate, Split
@@ -63,6 +63,8 @@ class Parameters(NumberFormat):
         `all`: each column that is neither `time` nor `series`; any other text: a regular expression
         that their names match.
     inputs: the columns to forecast from; null: the targets.
+    static, categories: columns of numbers, and of text, that are the same in all rows of a series;
+        the network is told them.
     values: for `rows`, a regular expression that the names of the value columns match; null: all
         but `series`.
     frequency: the step between times, as `stages.series.grid` says; null: found out. 1: times are
@@ -77,6 +79,8 @@ class Parameters(NumberFormat):
     series: Name | None = None
     targets: Annotated[list[Name], Field(min_length=1)] | Name
     inputs: Annotated[list[Name], Field(min_length=1)] | None = None
+    static: list[Name] = []
+    categories: list[Name] = []
     values: Name | None = None
     frequency: Annotated[Name, AfterValidator(_frequency)] | None = None
     duplicates: Literal["error", "first", "last", "mean"] = "error"
@@ -99,6 +103,7 @@ class Parameters(NumberFormat):
                 "for layout columns neither `series` nor `inputs`: each column of `targets` is a "
                 "series"
             )
+        self._check_statics()
         for pattern in (self.values, self.targets if isinstance(self.targets, str) else None):
             try:
                 re.compile(pattern or "")
@@ -115,6 +120,21 @@ class Parameters(NumberFormat):
             raise ValueError(
                 "different names in `targets` and `inputs`, none of them series, time or split"
             )
+
+    def _check_statics(self) -> None:
+        if self.statics and (self.layout != "table" or self.series is None):
+            raise ValueError("for `static` and `categories` layout table and a column `series`")
+        others = [self.time, self.series, *(self.inputs or [])]
+        others += self.targets if isinstance(self.targets, list) else []
+        if len(set(self.statics)) != len(self.statics) or set(self.statics) & set(others):
+            raise ValueError(
+                "different names in `static` and `categories`, none of them one of `time`, "
+                "`series`, `targets` and `inputs`"
+            )
+
+    @property
+    def statics(self) -> list[str]:
+        return [*self.static, *self.categories]
 
     def naming(self, names: Sequence[str]) -> "Parameters":
         """Returns these parameters with the names of the targets among the columns `names`, where a
@@ -137,7 +157,7 @@ class Parameters(NumberFormat):
     def is_target(self, name: str) -> bool:
         if isinstance(self.targets, list):
             return name in self.targets
-        return name not in (self.time, self.series) and (
+        return name not in (self.time, self.series, *self.statics) and (
             self.targets == "all" or re.fullmatch(self.targets, name) is not None
         )
 
@@ -168,7 +188,7 @@ class LongTable:
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs
-    too."""
+    too, and static columns for series alone that training never saw."""
     if parameters.layout == "rows":
         pattern = re.compile(parameters.values or ".*")
         return Wanted(
@@ -180,8 +200,14 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
         listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
-    matches = parameters.is_target if isinstance(parameters.targets, str) else lambda name: False
-    return Wanted([*others, *listed], matches, lambda name: name not in others)
+    listed += [] if newer else parameters.statics
+    by_pattern = isinstance(parameters.targets, str)
+
+    def matches(name: str) -> bool:
+        return name in parameters.statics or (by_pattern and parameters.is_target(name))
+
+    texts = [*others, *parameters.categories]
+    return Wanted([*others, *listed], matches, lambda name: name not in texts)
 
 
 def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.DataFrame]:
@@ -210,6 +236,8 @@ def ingest(
         parameters.gaps,
         split,
     )
+    names = table["series"].cat.categories
+    constant = describe(tables, parameters)
     reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
@@ -218,10 +246,29 @@ def ingest(
         **counts,
         inputs=parameters.input_columns,
         targets=parameters.target_columns,
+        static={name: constant.loc[names, name].tolist() for name in parameters.static},
+        categories={name: constant.loc[names, name].tolist() for name in parameters.categories},
         first_time=str(table["time"].iloc[0]),
         last_time=str(table["time"].iloc[-1]),
         zone=long.times.zone,
         in_utc=long.times.in_utc,
+    )
+
+
+def describe(
+    tables: Sequence[pd.DataFrame], parameters: Parameters, only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Returns the static columns of raw tables as `stages.series.statics.collect` does; nothing
+    where the task has none."""
+    if not parameters.statics:
+        return pd.DataFrame()
+    return statics.collect(
+        _concatenated(tables),
+        str(parameters.series),
+        parameters.static,
+        parameters.categories,
+        parameters,
+        only,
     )
 
 
@@ -283,7 +330,7 @@ def _long(
                 f"expected value columns with numbers, found none that match {parameters.values!r}"
             )
         return LongTable(long, times.Times(long["time"]), reading)
-    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    table = _concatenated(tables)
     by_columns = parameters.layout == "columns"
     absent = [name for name in (parameters.targets if by_columns else columns) if name not in table]
     if absent:
@@ -301,6 +348,10 @@ def _long(
         series = "all" if names is None else names.to_numpy()
         long = values.assign(series=series, time=clock.values.to_numpy())
     return LongTable(long, clock, reading)
+
+
+def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def _times(

@@ -14,7 +14,7 @@ from stages.batching import Batch
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Arrays, Prediction, Request
-from stages.kinds.forecasting import ingest
+from stages.kinds.forecasting import ingest, newcomers
 from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
 from stages.series import bounds, calendar, grid, intervals, times
@@ -93,6 +93,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     try:
         newer = ingest.read(source, request.layout, newer=True)
         table = join(data.ingested.read(), newer, data, request.layout)
+        data = newcomers.admit(table, newer, data, request.layout, network.input)
         return Answer(_csv(forecast(table, data, request.fitted, apply)))
     except InputError as error:
         # Errors of reading name the file by themselves.
@@ -110,7 +111,7 @@ def forecast(
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
-        table: `series`, `time` and the input columns.
+        table: `series`, `time`, the input columns and which of their values were observed.
         fitted: the arrays of the evaluation, which say how far intervals and quantiles lie from the
             forecast, and what bounds there are.
         apply: the network: batches -> (series, horizon, targets), in the scaler's units.
@@ -154,7 +155,8 @@ def last_windows(table: pd.DataFrame, data: Data) -> Last:
     lookback, horizon = examples.lookback, examples.horizon
     numbers = {name: number for number, name in enumerate(examples.series)}
     step, dropped = grid.parse(examples.frequency), set(examples.dropped_series)
-    windows, cycles, names, futures = [], [], [], []
+    windows, marks, cycles, names, futures = [], [], [], [], []
+    observed = [f"observed_{name}" for name in examples.input_names]
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in dropped:
             continue
@@ -167,6 +169,8 @@ def last_windows(table: pd.DataFrame, data: Data) -> Last:
         future = step.following(rows["time"].iloc[-1], horizon)
         clock = np.concatenate([rows["time"].to_numpy(), future])
         windows.append(rows[examples.input_names].to_numpy(np.float64))
+        if examples.inputs_observed.shape[1]:
+            marks.append(rows[observed].to_numpy(np.float32))
         cycles.append(
             calendar.features(times.local(clock, about.zone, about.in_utc), examples.cycles)
         )
@@ -178,7 +182,10 @@ def last_windows(table: pd.DataFrame, data: Data) -> Last:
         "window": window.astype(np.float32),
         "calendar": np.stack(cycles),
         "series": series,
+        **{name: array[series] for name, array in examples.of_series.items()},
     }
+    if marks:
+        inputs["observed"] = np.stack(marks)
     return Last(inputs, names, futures)
 
 

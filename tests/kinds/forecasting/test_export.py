@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.files.examples import write_arrays
 from stages.kinds import forecasting
 from stages.kinds.forecasting import export as exporting
 from stages.kinds.forecasting import ingest, predict
@@ -66,6 +67,7 @@ def written(windowing: dict[str, Any], series: int, network: dict[str, Any]) -> 
     sizes = {"lookback": 12, "horizon": 4}
     data = tasks.prepare(forecasting.__name__.split(".")[-1], tidy, ingested, sizes | windowing)
     write_network(tasks.NAME, data, "forecasting", network)
+    write_arrays(Path("data/evaluations") / tasks.NAME, fitted(data.examples), {})
     return data
 
 
@@ -87,7 +89,7 @@ def test_an_exported_model_forecasts_what_the_network_does(case: str, form: str)
         fitted(examples),
         lambda last: prediction.predict(network, last),
     )
-    about = exporting.about(data, network)["inputs"]
+    about = exporting.about(data, network, fitted(examples))["inputs"]
     assert ("series" in about) == (
         bool(TASKS[case][0].get("per_series")) or bool(TASKS[case][2].get("embedding"))
     )
