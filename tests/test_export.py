@@ -15,7 +15,7 @@ from stages import baseline, evaluate, kinds
 from stages.errors import InputError
 from stages.files import examples, models
 from stages.files.task_data import TaskData
-from stages.files.writing import sha256_of, write_json
+from stages.files.writing import sha256_of, write_json, write_text
 from stages.kinds.data import Sample
 from stages.networks.backend import keras, tf
 from tests.kinds.test_contract import SAMPLES, Prepare, parameters_of, prepare
@@ -49,6 +49,8 @@ def write_network(task: str, data: Any, kind: str, variant: Mapping[str, Any]) -
     prepared = sha256_of(Path("data/examples") / task / "about.json")
     about = models.TrainedModel(network.count_params(), 1, [1], {}, True, prepared)
     write_json(Path("data/models") / task / "about.json", asdict(about))
+    curve = "member,epoch,train,validation\n1,0,,2\n1,1,2,1\n"
+    write_text(Path("data/plots") / task / "learning_curve.csv", curve)
 
 
 def loaded(path: Path) -> Callable[..., dict[str, np.ndarray]]:
