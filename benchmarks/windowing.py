@@ -58,6 +58,8 @@ def table_of(rows: int) -> tuple[pd.DataFrame, IngestedSeries]:
         inputs=["y"],
         known=[],
         targets=["y"],
+        static={},
+        categories={},
         first_time="0",
         last_time=str(rows - 1),
         zone=None,

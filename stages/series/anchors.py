@@ -61,6 +61,8 @@ class Anchor(Map):
     penalties: dict[str, float | None]
 
 
+# Kernels and intercepts, for each penalty.
+Fits = list[tuple[np.ndarray, np.ndarray]]
 # The maps of each part by their penalty, or the one map of a forecast without any fit by None.
 Parts = dict[str, dict[float | None, Map]]
 
@@ -114,37 +116,47 @@ def _of_own_past(windows: Windows, season: int) -> Parts:
         name: {None: _embedded(windows, level, np.zeros(horizon), False)}
         for name, level in _naive(lookback, horizon, season)
     }
-    planned = windows.planned if _features(windows) <= MOST_FEATURES else 0
-    plain, scaled = (_sums(windows, by_spread, planned) for by_spread in (False, True))
-    for name, frame in _frames(lookback, horizon, season):
-        fits = {}
-        if frame.scaled:
-            fits[f"scaled ridge from {name}"] = regressions.fit(scaled, ALPHAS, frame)
-        elif not planned:
-            fits[f"ridge from {name}"] = regressions.fit(plain, ALPHAS, frame)
-        else:
-            fits |= _planned(plain, name, frame, planned)
-        for part, fitted in fits.items():
-            maps = (_embedded(windows, *one, frame.scaled) for one in fitted)
-            parts[part] = dict(zip(ALPHAS, maps, strict=True))
+
+    def add(name: str, fits: Fits, scaled: bool = False) -> None:
+        maps = (_embedded(windows, *fitted, scaled) for fitted in fits)
+        parts[name] = dict(zip(ALPHAS, maps, strict=True))
+
+    frames = _frames(lookback, horizon, season)
+    plain, scaled = (_sums(windows, by_spread) for by_spread in (False, True))
+    for name, frame in frames.items():
+        add(f"ridge from {name}", regressions.fit(plain, ALPHAS, frame))
+    for name, frame in frames.items():
+        if name != "last season":
+            add(f"scaled ridge from {name}", regressions.fit(scaled, ALPHAS, frame), True)
+    if lookback + horizon * windows.planned <= MOST_FEATURES:
+        for name, frame in frames.items() if windows.planned else ():
+            for part, fits in _planned(windows, name, frame):
+                add(part, fits)
     return parts
 
 
-def _planned(
-    plain: Groups, name: str, frame: Frame, planned: int
-) -> Iterator[tuple[str, list[tuple[np.ndarray, np.ndarray]]]]:
-    """Yields the regressions without what is planned, with it, and with what is planned alone, with
-    coefficients that all steps share."""
-    horizon = frame.level.shape[1]
+def _planned(windows: Windows, name: str, frame: Frame) -> Iterator[tuple[str, Fits]]:
+    """Yields the regression with what is planned, and, but for the last season, whose level is that
+    of the season, one on what is planned alone, with coefficients that all steps share."""
+    lookback, horizon, planned = windows.lookback, windows.horizon, windows.planned
     moved = regressions.moves(frame.level, planned)
-    level = np.pad(frame.level, ((0, len(moved)), (0, 0)))
-    without = Frame(np.pad(frame.view, ((0, len(moved)), (0, 0))), level)
-    yield f"ridge from {name}", regressions.fit(plain, ALPHAS, without)
-    both = Frame(block_diag(frame.view, moved), level)
-    yield f"ridge from {name} and what is planned", regressions.fit(plain, ALPHAS, both)
-    views = moved.reshape(len(moved), horizon, planned).transpose(1, 0, 2)
-    views = np.pad(views, ((0, 0), (len(frame.level), 0), (0, 0)))
-    yield f"{name} and what is planned", regressions.fit_shared(plain, ALPHAS, level, views)
+    sums = _sums(windows, False, moved)
+    level = np.pad(frame.level, ((0, horizon * planned), (0, 0)))
+
+    def on_all_steps(fits: Fits) -> Fits:
+        return [
+            (np.concatenate([kernel[:lookback], moved @ kernel[lookback:]]), intercept)
+            for kernel, intercept in fits
+        ]
+
+    both = Frame(block_diag(frame.view, np.eye(horizon * planned)), level)
+    fits = regressions.fit(sums, ALPHAS, both)
+    yield f"ridge from {name} and what is planned", on_all_steps(fits)
+    if name != "last season":
+        views = np.eye(lookback + horizon * planned)[:, lookback:]
+        views = views.reshape(-1, horizon, planned).transpose(1, 0, 2)
+        fits = regressions.fit_shared(sums, ALPHAS, level, views)
+        yield f"{name} and what is planned", on_all_steps(fits)
 
 
 def _blend(parts: Parts, shares: dict[str, float], penalties: dict[str, float | None]) -> Anchor:
@@ -225,8 +237,8 @@ def _repeated(lookback: int, horizon: int, season: int) -> np.ndarray:
     return repeated
 
 
-def _frames(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, Frame]]:
-    """Yields the frames of the regressions."""
+def _frames(lookback: int, horizon: int, season: int) -> dict[str, Frame]:
+    """Returns the frames of the regressions."""
     whole, last = np.eye(lookback), np.zeros((lookback, horizon))
     mean = np.full((lookback, 1), 1 / lookback)
     frames = {
@@ -237,10 +249,7 @@ def _frames(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, Fra
         repeated = _repeated(lookback, horizon, season)
         frames["last season"] = Frame(whole, repeated)
         frames["season"] = Frame(whole[:, season:] - whole[:, :-season], repeated)
-    yield from frames.items()
-    for name, frame in frames.items():
-        if name != "last season":
-            yield name, Frame(frame.view, frame.level, scaled=True)
+    return frames
 
 
 def _features(windows: Windows) -> int:
@@ -249,18 +258,26 @@ def _features(windows: Windows) -> int:
     return past + (windows.lookback + windows.horizon) * windows.planned
 
 
-def _sums(windows: Windows, by_spread: bool, planned: int) -> Groups:
-    """Returns the sums over the windows of all targets, each of which sees its own past, and what
-    is `planned`; or its own past alone, divided by the spread."""
-    behind = 0 if by_spread else (windows.lookback + windows.horizon) * planned
+def _sums(windows: Windows, by_spread: bool, moved: np.ndarray | None = None) -> Groups:
+    """Returns the sums over the windows of all targets, each of which sees its own past; divided by
+    the spread where asked.
+
+    Args:
+        moved: how each also sees what is planned, as `stages.series.regressions.moves` returns it.
+    """
+    lookback = windows.lookback
+    behind = 0 if moved is None else moved.shape[1]
 
     def rows() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for indices in _spaced(windows, 16 * MOST_WINDOWS):
             found = own_past(windows, indices)
             size = found.spread if by_spread else 1.0
-            yield found.x[:, : windows.lookback + behind] / size, found.y / size, found.mask
+            x = found.x[:, :lookback] / size
+            if moved is not None:
+                x = np.concatenate([x, found.x[:, lookback:] @ moved], axis=1)
+            yield x, found.y / size, found.mask
 
-    return regressions.grouped(rows, windows.lookback + behind, windows.horizon)
+    return regressions.grouped(rows, lookback + behind, windows.horizon)
 
 
 def _embedded(windows: Windows, kernel: np.ndarray, intercept: np.ndarray, scaled: bool) -> Map:

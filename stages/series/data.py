@@ -24,6 +24,8 @@ class IngestedSeries:
         rows_ahead: how many rows are behind the last targets, with values of known columns alone.
         series: how many there are.
         inputs, targets, known: names of columns.
+        static, categories: the values of each column that is the same in all rows of a series, in
+            the order of the series.
         zone, in_utc: the time zone of the times, and whether the table holds them in UTC.
     """
 
@@ -42,6 +44,8 @@ class IngestedSeries:
     inputs: list[str]
     targets: list[str]
     known: list[str]
+    static: dict[str, list[float]]
+    categories: dict[str, list[str]]
     first_time: str
     last_time: str
     zone: str | None
@@ -58,11 +62,19 @@ class SeriesExamples:
         cycles, holidays: of the calendar: the cycles, and the place with holidays, if any.
         known_inputs: names of the inputs whose future is known.
         series, dropped_series: names.
+        per_series: whether each series has a scaler of its own, unless there is none.
+        standardisation: the mean and the standard deviation of each static column.
+        levels: the values that each category has among the series that train.
         windows: how many windows each split has.
         values: (rows, columns) float32, scaled.
         observed: (rows, targets) bool, False where a target was filled in.
+        inputs_observed: (rows, inputs) bool, likewise for inputs; without columns unless the
+            network is told.
         known: (rows, features) float32, what is known of each step, also of those to come: the
             calendar, and the known inputs, scaled.
+        static: (series, columns) float32, standardised.
+        categories: (series, columns) int32, numbers of levels; -1 for one that no series that
+            trains has.
         starts: (series + 1,) first row of each series, and the number of rows.
         spans: (3, series, 2), of `stages.series.windows.spans`.
         training: (series, 2) first training row, and the row after the last one.
@@ -86,12 +98,18 @@ class SeriesExamples:
     dropped_series: list[str]
     scaler: ScalerName
     log: bool
+    per_series: bool
+    standardisation: dict[str, list[float]]
+    levels: dict[str, list[str]]
     rows_fitted_on: int
     imputed_targets: int
     windows: dict[str, int]
     values: np.ndarray
     observed: np.ndarray
+    inputs_observed: np.ndarray
     known: np.ndarray
+    static: np.ndarray
+    categories: np.ndarray
     starts: np.ndarray
     spans: np.ndarray
     training: np.ndarray
@@ -130,6 +148,12 @@ class SeriesExamples:
         return np.asarray(self.starts)[:-1]
 
     @property
+    def of_series(self) -> dict[str, np.ndarray]:
+        """The network's inputs that are the same in all windows of a series, (series, columns)."""
+        arrays = {"static": self.static, "categories": self.categories}
+        return {name: np.asarray(array) for name, array in arrays.items() if array.shape[1]}
+
+    @property
     def target_names(self) -> list[str]:
         return [self.columns[target] for target in self.targets]
 
@@ -150,6 +174,8 @@ class SeriesExamples:
             self.inputs,
             self.targets,
             self.known.shape[1] - 2 * len(self.cycles),
+            self.inputs_observed if self.inputs_observed.shape[1] else None,
+            self.of_series,
         )
 
     def restored(self, scaled: np.ndarray, series: np.ndarray) -> np.ndarray:

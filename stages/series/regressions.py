@@ -83,11 +83,10 @@ Groups = list[tuple[np.ndarray, Sums]]
 @dataclass(frozen=True)
 class Frame:
     """How a regression sees x (features): `view` (features, seen) of it, to forecast the difference
-    from `level` (features, outputs); where it is `scaled`, both divided by the spread."""
+    from `level` (features, outputs)."""
 
     view: np.ndarray
     level: np.ndarray
-    scaled: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Windows as an index: a window is the row of its first target; its values are cut from the series
 when a batch needs them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -51,6 +52,9 @@ class Windows:
         stride: steps between windows of a series.
         inputs, targets: the columns of `values` that are seen and predicted.
         planned: how many of the last features of `known` are no cycles of the calendar.
+        inputs_observed: (rows, inputs) bool, False where an input was filled in; None where the
+            network is not told.
+        of_series: inputs that are the same in all windows of a series, (series, columns), by name.
     """
 
     values: np.ndarray
@@ -63,6 +67,8 @@ class Windows:
     inputs: list[int]
     targets: list[int]
     planned: int = 0
+    inputs_observed: np.ndarray | None = None
+    of_series: Mapping[str, np.ndarray] = field(default_factory=dict)
     streams = None  # a window needs no other
     lengths = None  # all windows have the same
 
@@ -89,7 +95,9 @@ class Windows:
 
         Returns:
             `inputs`: `window` (windows, lookback, inputs), `known` (windows, lookback + horizon,
-            features) and `series` (windows,) int32; and what `future` returns.
+            features) and `series` (windows,) int32; where there are any, `observed` (windows,
+            lookback, inputs) float32, 0 for what was filled in, and those of the series (windows,
+            columns); and what `future` returns.
         """
         origins, series = self.locate(indices)
         steps = origins[:, None] + np.arange(-self.lookback, self.horizon)
@@ -97,7 +105,11 @@ class Windows:
             "window": _columns(self.values[steps[:, : self.lookback]], self.inputs),
             "known": self.known[steps],
             "series": series.astype(np.int32),
+            **{name: array[series] for name, array in self.of_series.items()},
         }
+        if self.inputs_observed is not None:
+            marks = self.inputs_observed[steps[:, : self.lookback]]
+            inputs["observed"] = marks.astype(np.float32)
         future = self.future(indices)
         return {"inputs": inputs, "targets": future["targets"], "mask": future["mask"]}
 

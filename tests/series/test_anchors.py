@@ -148,7 +148,7 @@ def test_a_smoothed_season_is_that_of_a_loop() -> None:
 
 def test_each_target_sees_its_own_past_alone_in_all_parts_but_one() -> None:
     rng = np.random.default_rng(3)
-    train, validation = of_series(np.cumsum(rng.normal(size=(160, 2)), axis=0), 5, 3)
+    train, _ = of_series(np.cumsum(rng.normal(size=(160, 2)), axis=0), 5, 3)
     parts = anchors._parts(train, 1)
     assert {"ridge on all columns", "ridge from mean", "trend"} <= set(parts)
     for name, maps in parts.items():

@@ -30,17 +30,18 @@ def join(
     """
     examples = data.examples
     by_columns = layout.layout == "columns"
-    layout = layout.naming(examples.series if by_columns else examples.target_names)
+    series = dict.fromkeys([*examples.series, *newer_tables[0].columns])
+    layout = layout.naming(list(series) if by_columns else examples.target_names)
     columns, known = layout.input_columns, layout.known
     newer = ingest.newer(newer_tables, layout, data.ingested.about)
     names = newer["series"].unique()
-    _check_names(names, examples.series)
     observed = [f"observed_{name}" for name in columns]
     table = table.loc[table["series"].isin(names), ["series", "time", *columns, *known, *observed]]
     table = table.astype({"series": "str"}).reset_index(drop=True)
     if layout.time is None:
         happened, _ = ahead.divide(table, columns)
-        newer["time"] += newer["series"].map(happened.groupby("series")["time"].max() + 1)
+        after = happened.groupby("series")["time"].max() + 1
+        newer["time"] += newer["series"].map(after).fillna(0).astype("int64")
     # A value that was filled in is not known: newer rows may help to fill it in better.
     table[columns] = table[columns].where(table[observed].to_numpy())
     happened, _ = ahead.divide(newer, columns) if known else (newer, newer)
@@ -57,20 +58,14 @@ def join(
     if known:
         both, future = ahead.divide(both, columns)
     both, _ = tidying.tidy(both, kept[2:], examples.frequency, layout.duplicates, layout.gaps, None)
+    if examples.log and (least := both[columns].min().min()) <= 0:
+        raise InputError(
+            f"expected positive values for scale_and_window.log, as in training, received {least}"
+        )
     if layout.gaps != "zero":  # where a missing row means that there was nothing
         _report_filled_rows(both, columns, examples.lookback)
     step = None if layout.gaps == "keep" else examples.frequency
     return ahead.append(both, future, known, step) if len(future) else both
-
-
-def _check_names(names: Sequence[str], trained: Sequence[str]) -> None:
-    known = set(trained)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(
-            f"column series: expected one of the {len(trained)} series of training, such as "
-            f"{trained[0]!r}, received {unknown[0]!r}"
-        )
 
 
 def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
@@ -83,7 +78,7 @@ def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) 
             raise InputError(
                 f"series {name!r}: expected rows for most of the {lookback} steps before the "
                 f"forecast (the lookback), received {len(seen) - filled}, the others missing from "
-                f"{seen['time'].iloc[0]} on: give the rows between the task's table and these"
+                f"{seen['time'].iloc[0]} on: give these rows too"
             )
         if filled:
             log.warning(

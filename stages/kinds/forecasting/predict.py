@@ -15,7 +15,7 @@ from stages.batching import Batch
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Arrays, Prediction, Request
-from stages.kinds.forecasting import ingest
+from stages.kinds.forecasting import ingest, newcomers
 from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
 from stages.series import ahead, bounds, grid, intervals, times
@@ -95,6 +95,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     try:
         newer = ingest.read(source, request.layout, newer=True)
         table = join(data.ingested.read(), newer, data, request.layout)
+        data = newcomers.admit(table, newer, data, request.layout, network.input)
         return Answer(_csv(forecast(table, data, request.fitted, apply)))
     except InputError as error:
         # Errors of reading name the file by themselves.
@@ -117,7 +118,7 @@ def forecast(
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
-        table: `series`, `time` and the input columns.
+        table: `series`, `time`, the input columns and which of their values were observed.
         fitted: the arrays of the evaluation, which say how far intervals and quantiles lie from the
             forecast, and what bounds there are.
         apply: the network: batches -> (series, horizon, targets), in the scaler's units.
@@ -167,7 +168,8 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
     lookback, horizon = examples.lookback, examples.horizon
     numbers = {name: number for number, name in enumerate(examples.series)}
     step, dropped = grid.parse(examples.frequency), set(examples.dropped_series)
-    windows, known, names, futures = [], [], [], []
+    windows, marks, known, names, futures = [], [], [], [], []
+    observed = [f"observed_{name}" for name in examples.input_names]
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in dropped:
             continue
@@ -182,6 +184,8 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
         later = step.following(clock[-1], horizon - len(coming))
         clock = np.concatenate([clock, later])
         windows.append(rows[examples.input_names].to_numpy(np.float64))
+        if examples.inputs_observed.shape[1]:
+            marks.append(rows[observed].to_numpy(np.float32))
         planned = _planned(str(name), rows, coming, examples, assume)
         local = times.local(clock, about.zone, about.in_utc)
         known.append(examples.known_of(local, planned, numbers[str(name)]))
@@ -193,7 +197,10 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
         "window": window.astype(np.float32),
         "known": np.stack(known),
         "series": series,
+        **{name: array[series] for name, array in examples.of_series.items()},
     }
+    if marks:
+        inputs["observed"] = np.stack(marks)
     return Last(inputs, names, futures)
 
 

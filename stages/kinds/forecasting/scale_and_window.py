@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
 from stages.sections import Count, Section
 from stages.series import calendar as cycles
-from stages.series import fitting, grid, seasons, times, windows
+from stages.series import fitting, grid, seasons, statics, times, windows
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.scaling import Scaler, ScalerName
 from stages.series.splits import starts_of
@@ -38,6 +38,7 @@ class Parameters(Section):
         times are whole numbers.
     holidays: the place whose holidays are given for past and future steps of a day or less, as the
         package `holidays` names it: DE, US-CA.
+    mask: whether the network also sees which values of its inputs were filled in (`ingest.gaps`).
     short_series: what becomes of series that have no window in each split.
     """
 
@@ -50,6 +51,7 @@ class Parameters(Section):
     stride: Count = 1
     calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=100)] = []
     holidays: Annotated[str, AfterValidator(cycles.check_place)] | None = None
+    mask: bool = False
     short_series: Literal["error", "drop"] = "error"
 
 
@@ -99,11 +101,14 @@ def windowed(
         dropped_series=names[short].tolist(),
         scaler=parameters.scaler,
         log=parameters.log,
+        per_series=parameters.per_series,
+        **_of_series(ingested, short, len(names)),
         rows_fitted_on=int(np.diff(training).sum()),
         imputed_targets=int((~observed).sum() - ahead.sum() * len(ingested.targets)),
         windows={},
         values=scaler.transform(raw, starts),
         observed=observed,
+        inputs_observed=_inputs_observed(table, ingested.inputs if parameters.mask else []),
         known=known_scaler.transform(known, starts),
         starts=starts,
         spans=spans,
@@ -162,6 +167,31 @@ def _check_days(time: np.datetime64, frequency: str) -> None:
             f"scale_and_window.holidays: expected steps of a day or less, received {frequency!r}: "
             "give the number of holidays in each step as a column of ingest.known"
         )
+
+
+def _of_series(ingested: IngestedSeries, short: np.ndarray, series: int) -> dict[str, Any]:
+    """Returns what the examples say of each of so many series as a whole, by the names of their
+    fields; fitted on those that are not too `short` to train."""
+    training = np.delete(np.arange(series), short)
+    fitted = statics.standardisation(ingested.static, training)
+    levels = statics.levels(ingested.categories, training)
+    return {
+        "standardisation": fitted,
+        "levels": levels,
+        "static": statics.standardised(ingested.static, fitted, series),
+        "categories": statics.encoded(ingested.categories, levels, series),
+    }
+
+
+def _inputs_observed(table: pd.DataFrame, inputs: Sequence[str]) -> np.ndarray:
+    """Returns which values of the inputs were not filled in, (rows, inputs) bool."""
+    observed = table[[f"observed_{name}" for name in inputs]].to_numpy(bool)
+    if len(inputs) and observed.all():
+        log.warning(
+            "scale_and_window.mask: no value of the inputs was filled in, so the network is told "
+            "nothing by it"
+        )
+    return observed
 
 
 def _season(
