@@ -200,14 +200,14 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
         listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
-    listed += [] if newer else parameters.statics
+    statics_needed = [] if newer else parameters.statics
     by_pattern = isinstance(parameters.targets, str)
 
     def matches(name: str) -> bool:
         return name in parameters.statics or (by_pattern and parameters.is_target(name))
 
     texts = [*others, *parameters.categories]
-    return Wanted([*others, *listed], matches, lambda name: name not in texts)
+    return Wanted([*others, *listed, *statics_needed], matches, lambda name: name not in texts)
 
 
 def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.DataFrame]:
