@@ -38,27 +38,25 @@ def collect(
         )
     names = names_of(table[series])
     own = np.ones(len(names), bool) if only is None else names.isin(only).to_numpy()
-    numbers = to_numbers(table[list(static)], number_format)
-    columns = {name: pd.Series(numbers[own, index]) for index, name in enumerate(static)}
-    columns |= {name: table.loc[own, name] for name in categories}
+    values = table[[*static, *categories]].copy()
+    values[list(static)] = to_numbers(table[list(static)], number_format)
     keys = names[own].astype(object).to_numpy()
-    return pd.DataFrame(
-        {name: _by_series(column.reset_index(drop=True), keys) for name, column in columns.items()},
-        index=pd.unique(keys),
-    )
+    columns = {name: _by_series(values.loc[own, name], keys, name in categories) for name in values}
+    return pd.DataFrame(columns, index=pd.unique(keys))
 
 
-def _by_series(column: pd.Series, series: np.ndarray) -> pd.Series:
+def _by_series(column: pd.Series, series: np.ndarray, as_text: bool) -> pd.Series:
     """Returns the one value of each series, indexed by its name."""
     missing = (column.isna() | (column.astype("str") == "")).to_numpy()
     if missing.any():
+        name = series[missing][0]
         raise InputError(
-            f"column {column.name!r}: expected a value in each row of the series "
-            f"{series[missing][0]!r}, found {int(missing[series == series[missing][0]].sum())} "
-            "rows without one: fill in the same value in all of its rows"
+            f"column {column.name!r}: expected the same value in all rows of a series, found none "
+            f"in {int(missing[series == name].sum())} rows of {name!r}: fill it in, or leave the "
+            "column out"
         )
-    values = column if column.dtype == np.float64 else names_of(column)
-    pairs = pd.DataFrame({"series": series, "value": values}).drop_duplicates()
+    values = names_of(column) if as_text else column
+    pairs = pd.DataFrame({"series": series, "value": values.to_numpy()}).drop_duplicates()
     again = pairs["series"].duplicated()
     if again.any():
         name = pairs.loc[again, "series"].iloc[0]

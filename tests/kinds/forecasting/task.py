@@ -42,6 +42,7 @@ class Task:
         lookback: int = 6,
         horizon: int = 3,
         calendar: tuple[str, ...] = (),
+        windowing: dict[str, Any] | None = None,
         **section: Any,
     ) -> None:
         self.layout = ingest.Parameters.model_validate(
@@ -50,7 +51,7 @@ class Task:
         raw = [content] if isinstance(content, pd.DataFrame) else self._read(content)
         table, ingested = ingest.ingest(raw, self.layout)
         sizes = {"lookback": lookback, "horizon": horizon, "calendar": list(calendar)}
-        self.data = tasks.prepare("forecasting", table, ingested, sizes)
+        self.data = tasks.prepare("forecasting", table, ingested, sizes | (windowing or {}))
 
     @property
     def ingested(self) -> IngestedSeries:
