@@ -6,18 +6,17 @@ a swing that grows with the level. Each part is one linear map of the window, so
 too, and a dense layer can start from it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
 
-from stages.series.baselines import Sums, chunks
+from stages.series import regressions
+from stages.series.regressions import Frame, Groups, chunks, has_level
 from stages.series.windows import Windows
 
 ALPHAS = tuple(10.0**power for power in range(-3, 5))
-# Keeps a constant window finite, in the scaler's units.
-SPREAD = 1e-4
 # A regression on all columns at once has a matrix of the square of their steps.
 MOST_FEATURES = 2048
 MOST_WINDOWS = 4096
@@ -50,24 +49,19 @@ class Map:
 
 @dataclass(frozen=True)
 class Anchor(Map):
-    """The blend. parts: the share of each of its parts."""
+    """The blend.
+
+    Attributes:
+        parts: the share of each of its parts.
+        penalties: that of each part; None where it is a forecast without any fit.
+    """
 
     parts: dict[str, float]
+    penalties: dict[str, float | None]
 
 
-@dataclass(frozen=True)
-class Frame:
-    """How a regression sees a window: `view` (lookback, features) of it, to forecast the difference
-    from `level` (lookback, horizon); where it is `scaled`, both divided by the spread."""
-
-    view: np.ndarray
-    level: np.ndarray
-    scaled: bool = False
-
-
-def has_level(windows: Windows) -> bool:
-    """Returns whether all targets are inputs, so that a window has the last value of each."""
-    return set(windows.targets) <= set(windows.inputs)
+# The maps of each part by their penalty, or the one map of a forecast without any fit by None.
+Parts = dict[str, dict[float | None, Map]]
 
 
 def fit(train: Windows, validation: Windows, season: int) -> Anchor:
@@ -78,21 +72,61 @@ def fit(train: Windows, validation: Windows, season: int) -> Anchor:
     Granger, "The combination of forecasts", 1969), the further the more horizons validation has.
     Targets that were filled in count nowhere.
     """
-    lookback, horizon = train.lookback, train.horizon
-    parts: dict[str, list[Map]] = {}
-    if has_level(train):
-        parts |= {name: [_own(train, level)] for name, level in _naive(lookback, horizon, season)}
-        plain, scaled = (_sums(train, by_spread) for by_spread in (False, True))
+    parts = _parts(train, season)
+    collected = [differences(validation, indices) for indices in _spaced(validation, MOST_WINDOWS)]
+    x, y, mask, spread = (np.concatenate(arrays) for arrays in zip(*collected, strict=True))
+    spread = np.tile(spread, validation.horizon)
+    penalties, residuals = {}, []
+    for name, maps in parts.items():
+        found = [(y - fitted(x, spread))[mask] for fitted in maps.values()]
+        best = int(np.argmin([residual @ residual for residual in found]))
+        penalties[name] = list(maps)[best]
+        residuals.append(found[best])
+    shares = _shares(np.stack(residuals, axis=1), _horizons(validation)).tolist()
+    return _blend(parts, dict(zip(parts, shares, strict=True)), penalties)
+
+
+def refit(anchor: Anchor, windows: Windows, season: int) -> Anchor:
+    """Fits the regressions of an anchor on other windows, and keeps its penalties and shares."""
+    return _blend(_parts(windows, season), anchor.parts, anchor.penalties)
+
+
+def _parts(windows: Windows, season: int) -> Parts:
+    lookback, horizon = windows.lookback, windows.horizon
+    parts: Parts = {}
+    if has_level(windows):
+        for name, level in _naive(lookback, horizon, season):
+            parts[name] = {None: _own(windows, level)}
+        plain, scaled = (_sums(windows, by_spread) for by_spread in (False, True))
         for name, frame in _frames(lookback, horizon, season):
-            maps = _regressions(scaled if frame.scaled else plain, frame)
-            parts[name] = [_embedded(train, *fitted, frame.scaled) for fitted in maps]
-    features = lookback * len(train.inputs)
-    if not parts or (len(train.inputs) > 1 and features <= MOST_FEATURES):
-        parts["ridge on all columns"] = [
-            Map(kernel, np.zeros_like(intercept), intercept)
-            for kernel, intercept in _regressions(_all_columns(train), None)
-        ]
-    return _blend(parts, validation)
+            fits = regressions.fit(scaled if frame.scaled else plain, ALPHAS, frame)
+            maps = [_embedded(windows, *fitted, frame.scaled) for fitted in fits]
+            parts[name] = dict(zip(ALPHAS, maps, strict=True))
+    features = lookback * len(windows.inputs)
+    if not parts or (len(windows.inputs) > 1 and features <= MOST_FEATURES):
+        fits = regressions.fit(_all_columns(windows), ALPHAS)
+        parts["ridge on all columns"] = {
+            alpha: Map(kernel, np.zeros_like(intercept), intercept)
+            for alpha, (kernel, intercept) in zip(ALPHAS, fits, strict=True)
+        }
+    return parts
+
+
+def _blend(parts: Parts, shares: dict[str, float], penalties: dict[str, float | None]) -> Anchor:
+    """Returns the blend of the parts, each with its share and its penalty."""
+    maps = [parts[name][penalties[name]] for name in shares]
+
+    def mean(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        weighted = (share * array for share, array in zip(shares.values(), arrays, strict=True))
+        return np.asarray(sum(weighted))
+
+    return Anchor(
+        mean(part.kernel for part in maps),
+        mean(part.by_spread for part in maps),
+        mean(part.intercept for part in maps),
+        shares,
+        penalties,
+    )
 
 
 def _naive(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -175,9 +209,6 @@ def _frames(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, Fra
             yield f"scaled ridge from {name}", Frame(frame.view, frame.level, scaled=True)
 
 
-Groups = list[tuple[np.ndarray, Sums]]
-
-
 def _sums(windows: Windows, by_spread: bool) -> Groups:
     """Returns the sums over the windows of all targets, each of which sees its own past; divided by
     the spread where asked."""
@@ -188,56 +219,14 @@ def _sums(windows: Windows, by_spread: bool) -> Groups:
             size = spread if by_spread else 1.0
             yield x / size, y / size, mask
 
-    return _grouped(rows, windows.lookback, windows.horizon)
+    return regressions.grouped(rows, windows.lookback, windows.horizon)
 
 
 def _all_columns(windows: Windows) -> Groups:
     """Returns the sums over the windows, for targets that each see all columns."""
-
-    def rows() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for indices in _spaced(windows, 16 * MOST_WINDOWS):
-            x, y, mask, _ = differences(windows, indices)
-            yield x, y, mask
-
-    return _grouped(
-        rows, windows.lookback * len(windows.inputs), windows.horizon * len(windows.targets)
+    return regressions.on_all_columns(
+        windows, _spaced(windows, 16 * MOST_WINDOWS), level=has_level(windows)
     )
-
-
-def _grouped(
-    rows: Callable[[], Iterator[tuple[np.ndarray, ...]]], features: int, outputs: int
-) -> Groups:
-    """Returns groups of outputs with the sums over the rows in which they were not filled in."""
-    whole = Sums.zeros(features, outputs)
-    filled = np.zeros(outputs, bool)
-    for x, y, mask in rows():
-        whole.add(x, y)
-        filled |= ~mask.all(axis=0)
-    complete = np.flatnonzero(~filled)
-    own = {int(output): whole.of([int(output)]) for output in np.flatnonzero(filled)}
-    if own:
-        for x, y, mask in rows():
-            for output, sums in own.items():
-                out = ~mask[:, output]
-                if out.any():
-                    sums.add(x[out], y[out][:, [output]], -1)
-    groups = [(np.array([output]), sums) for output, sums in own.items()]
-    return ([(complete, whole.of(complete))] if len(complete) else []) + groups
-
-
-def _regressions(groups: Groups, frame: Frame | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns kernel (features, outputs) and intercept for each penalty."""
-    features = len(groups[0][1].x)
-    outputs = sum(len(columns) for columns, _ in groups)
-    fits = [(np.zeros((features, outputs)), np.zeros(outputs)) for _ in ALPHAS]
-    for columns, sums in groups:
-        seen = sums if frame is None else sums.seen(frame.view, frame.level[:, columns])
-        for (kernel, intercept), (own, own_intercept) in zip(fits, seen.solve(ALPHAS), strict=True):
-            kernel[:, columns] = (
-                own if frame is None else frame.level[:, columns] + frame.view @ own
-            )
-            intercept[columns] = own_intercept
-    return fits
 
 
 def _own(windows: Windows, kernel: np.ndarray) -> Map:
@@ -259,28 +248,6 @@ def _embedded(windows: Windows, kernel: np.ndarray, intercept: np.ndarray, scale
         whole.reshape(lookback * len(windows.inputs), -1),
         repeated if scaled else none,
         none if scaled else repeated,
-    )
-
-
-def _blend(parts: dict[str, list[Map]], validation: Windows) -> Anchor:
-    """Returns the blend of the parts, each with the penalty that is best on validation."""
-    collected = [differences(validation, indices) for indices in _spaced(validation, MOST_WINDOWS)]
-    x, y, mask, spread = (np.concatenate(arrays) for arrays in zip(*collected, strict=True))
-    spread = np.tile(spread, validation.horizon)
-    chosen: dict[str, Map] = {}
-    residuals = []
-    for name, maps in parts.items():
-        found = [(y - fitted(x, spread))[mask] for fitted in maps]
-        best = int(np.argmin([residual @ residual for residual in found]))
-        chosen[name] = maps[best]
-        residuals.append(found[best])
-    shares = _shares(np.stack(residuals, axis=1), _horizons(validation))
-    fitted = list(zip(shares, chosen.values(), strict=True))
-    return Anchor(
-        sum(share * part.kernel for share, part in fitted),
-        sum(share * part.by_spread for share, part in fitted),
-        sum(share * part.intercept for share, part in fitted),
-        {name: float(share) for name, share in zip(chosen, shares, strict=True)},
     )
 
 
@@ -320,29 +287,10 @@ def _spaced(windows: Windows, most: int) -> list[np.ndarray]:
 def differences(
     windows: Windows, indices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns windows and targets as differences from the last known value, where it is known.
-
-    Returns:
-        x: (indices, lookback * inputs).
-        y: (indices, horizon * targets).
-        mask: (indices, horizon * targets) which targets were not filled in.
-        spread: (indices, targets) the standard deviation of each target's past.
-    """
-    batch = windows.cut(indices)
-    window = batch["inputs"]["window"].astype(np.float64)
-    targets, rows = batch["targets"].astype(np.float64), len(indices)
-    spread = np.ones((rows, len(windows.targets)))
-    if has_level(windows):
-        seen = [windows.inputs.index(target) for target in windows.targets]
-        spread = np.sqrt(window[:, :, seen].var(axis=1) + SPREAD)
-        targets = targets - window[:, -1:, seen]
-        window = window - window[:, -1:]
-    return (
-        window.reshape(rows, -1),
-        targets.reshape(rows, -1),
-        batch["mask"].reshape(rows, -1) > 0,
-        spread,
-    )
+    """Returns windows and targets as differences from the last known value, where it is known: x,
+    y, mask and spread of `stages.series.regressions.differences`."""
+    x, y, mask, _, spread = regressions.differences(windows, indices, level=has_level(windows))
+    return x, y, mask, spread
 
 
 def own_past(

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from stages.series import regressions
+from stages.series.regressions import chunks, differences
 from stages.series.windows import Windows
-
-CHUNK = 4096
 
 
 def last_value(
@@ -136,134 +135,25 @@ class Ridge:
 
     def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
         """Returns the forecasts (indices, horizon, targets), in the units of the windows."""
-        x, _, last, _ = _differences(windows, indices)
+        x, _, _, last, _ = differences(windows, indices)
         changes = x @ self.coefficients + self.intercept
         return changes.reshape(len(indices), windows.horizon, -1) + last
-
-
-@dataclass
-class Sums:
-    """The sums over windows in the normal equations of features x and outputs y."""
-
-    count: float
-    x: np.ndarray
-    y: np.ndarray
-    xx: np.ndarray
-    xy: np.ndarray
-
-    @classmethod
-    def zeros(cls, features: int, outputs: int) -> "Sums":
-        return cls(
-            0,
-            np.zeros(features),
-            np.zeros(outputs),
-            np.zeros((features, features)),
-            np.zeros((features, outputs)),
-        )
-
-    def of(self, outputs: Any) -> "Sums":
-        """Returns the sums of some of the outputs, as a copy."""
-        return Sums(self.count, self.x.copy(), self.y[outputs], self.xx.copy(), self.xy[:, outputs])
-
-    def seen(self, view: np.ndarray, level: np.ndarray) -> "Sums":
-        """Returns the sums of the features `x @ view` and the outputs `y - x @ level`."""
-        return Sums(
-            self.count,
-            self.x @ view,
-            self.y - self.x @ level,
-            view.T @ self.xx @ view,
-            view.T @ (self.xy - self.xx @ level),
-        )
-
-    def add(self, x: np.ndarray, y: np.ndarray, sign: int = 1) -> None:
-        self.count += sign * len(x)
-        self.x += sign * x.sum(axis=0)
-        self.y += sign * y.sum(axis=0)
-        self.xx += sign * (x.T @ x)
-        self.xy += sign * (x.T @ y)
-
-    def solve(self, alphas: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Returns coefficients and intercept for each penalty, by a single eigendecomposition."""
-        if not self.count:
-            return [(np.zeros_like(self.xy), np.zeros_like(self.y))] * len(alphas)
-        eigenvalues, vectors = np.linalg.eigh(self.xx - np.outer(self.x, self.x) / self.count)
-        projected = vectors.T @ (self.xy - np.outer(self.x, self.y) / self.count)
-        fits = []
-        for alpha in alphas:
-            shrunk = projected / (np.maximum(eigenvalues, 0) + alpha)[:, None]
-            coefficients = vectors @ shrunk
-            fits.append((coefficients, (self.y - self.x @ coefficients) / self.count))
-        return fits
 
 
 def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
     """Fits a ridge regression with the penalty that has the smallest squared error on validation.
 
-    The normal equations are summed up over chunks of windows, so memory does not grow with their
-    number. Targets that were filled in count neither in the fit nor in the error: an output with
-    such targets is fitted on the other windows.
+    Targets that were filled in count neither in the fit nor in the error: an output with such
+    targets is fitted on the other windows.
     """
-    features, outputs = train.lookback * len(train.inputs), train.horizon * len(train.targets)
-    sums = Sums.zeros(features, outputs)
-    filled = np.zeros(outputs, bool)
-    for indices in chunks(len(train)):
-        x, y, _, mask = _differences(train, indices)
-        sums.add(x, y)
-        filled |= ~mask.all(axis=0)
-    fits = sums.solve(alphas)
-    for output in np.flatnonzero(filled):
-        for (coefficients, intercept), (own, own_intercept) in zip(
-            fits, _without_filled(train, sums, int(output)).solve(alphas), strict=True
-        ):
-            coefficients[:, output], intercept[output] = own[:, 0], own_intercept[0]
-    candidates = [Ridge(*fit, alpha) for fit, alpha in zip(fits, alphas, strict=True)]
+    groups = regressions.on_all_columns(train, chunks(len(train)))
+    candidates = [
+        Ridge(*fitted, alpha)
+        for fitted, alpha in zip(regressions.fit(groups, alphas), alphas, strict=True)
+    ]
     errors = np.zeros(len(alphas))
     for indices in chunks(len(validation)):
-        x, y, _, mask = _differences(validation, indices)
+        x, y, mask, _, _ = differences(validation, indices)
         for index, ridge in enumerate(candidates):
             errors[index] += (((x @ ridge.coefficients + ridge.intercept - y) ** 2) * mask).sum()
     return candidates[int(np.argmin(errors))]
-
-
-def _without_filled(train: Windows, sums: Sums, output: int) -> Sums:
-    """Returns the sums of one output over the windows whose target was not filled in.
-
-    They are the `sums` over all windows minus those over the others.
-    """
-    result = sums.of([output])
-    step, target = divmod(output, len(train.targets))
-    for indices in chunks(len(train)):
-        filled = indices[~train.observed[train.locate(indices)[0] + step, target]]
-        if len(filled):
-            x, y, _, _ = _differences(train, filled)
-            result.add(x, y[:, [output]], -1)
-    return result
-
-
-def chunks(count: int, size: int = CHUNK) -> list[np.ndarray]:
-    """Splits the indices 0 ... count - 1 into consecutive chunks of at most `size`."""
-    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _differences(
-    windows: Windows, indices: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns windows and targets as differences from the last known value.
-
-    Returns:
-        x: (indices, lookback * inputs) the windows minus their last step.
-        y: (indices, horizon * targets) the targets minus the last known value.
-        last: (indices, 1, targets) the last known value.
-        mask: (indices, horizon * targets) which targets were not filled in.
-    """
-    batch = windows.cut(indices)
-    origins, _ = windows.locate(indices)
-    window = batch["inputs"]["window"].astype(np.float64)
-    last = windows.values[origins - 1][:, None, windows.targets].astype(np.float64)
-    rows = len(indices)
-    return (
-        (window - window[:, -1:]).reshape(rows, -1),
-        (batch["targets"] - last).reshape(rows, -1),
-        last,
-        batch["mask"].reshape(rows, -1) > 0,
-    )

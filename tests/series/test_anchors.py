@@ -1,10 +1,12 @@
 """The closed-form forecast against plain regressions, loops and series whose future is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from stages.series import anchors
+from stages.series import anchors, regressions
 from stages.series.windows import Windows, spans
 from tests.series.test_baselines import BOUNDARIES, VALUES, windows_of
 
@@ -71,7 +73,7 @@ def test_each_part_is_the_regression_that_it_is_named_after() -> None:
     window = cut["inputs"]["window"][:, :, 0].astype(float)
     future = cut["targets"][:, :, 0].astype(float)
     last, mean = window[:, -1:], window.mean(axis=1, keepdims=True)
-    spread = np.sqrt(window.var(axis=1, keepdims=True) + anchors.SPREAD)
+    spread = np.sqrt(window.var(axis=1, keepdims=True) + regressions.SPREAD)
     season = window[:, [3, 4]]
     expected = {
         "ridge from last value": (window - last, future - last, last, 1.0),
@@ -88,7 +90,9 @@ def test_each_part_is_the_regression_that_it_is_named_after() -> None:
     plain, scaled = (anchors._sums(train, by_spread) for by_spread in (False, True))
     frames = dict(anchors._frames(6, 2, 3))
     for name, (x, y, level, size) in expected.items():
-        fits = anchors._regressions(scaled if frames[name].scaled else plain, frames[name])
+        fits = regressions.fit(
+            scaled if frames[name].scaled else plain, anchors.ALPHAS, frames[name]
+        )
         for alpha, (kernel, intercept) in zip(anchors.ALPHAS, fits, strict=True):
             model = Ridge(alpha=alpha).fit(x, y)
             part = anchors._embedded(train, kernel, intercept, frames[name].scaled)
@@ -99,6 +103,34 @@ def test_each_part_is_the_regression_that_it_is_named_after() -> None:
                 atol=1e-5,
                 err_msg=f"{name}, {alpha}",
             )
+
+
+def test_a_refitted_anchor_is_the_same_blend_of_regressions_on_the_other_windows() -> None:
+    values = np.cumsum(np.random.default_rng(6).normal(size=(120, 1)), axis=0)
+    train, validation = of_series(values, 6, 2)
+    anchor = anchors.fit(train, validation, 1)
+    every = replace(train, spans=np.array([[6, 119]]))
+    refitted = anchors.refit(anchor, every, 1)
+    cut = every.cut(np.arange(len(every)))
+    window = cut["inputs"]["window"][:, :, 0].astype(float)
+    future = cut["targets"][:, :, 0].astype(float)
+    last, mean = window[:, -1:], window.mean(axis=1, keepdims=True)
+    spread = np.sqrt(window.var(axis=1, keepdims=True) + regressions.SPREAD)
+    frames = {"last value": last, "mean": mean}
+    expected = last.copy()
+    for name, kernel in anchors._naive(6, 2, 1):
+        expected = expected + anchor.parts[name] * ((window - last) @ kernel)
+    for name, level in frames.items():
+        for prefix, size in (("ridge", 1.0), ("scaled ridge", spread)):
+            part = f"{prefix} from {name}"
+            model = Ridge(alpha=anchor.penalties[part])
+            fitted = model.fit((window - level) / size, (future - level) / size)
+            forecasts = fitted.predict((window - level) / size) * size + level
+            expected = expected + anchor.parts[part] * (forecasts - last)
+    assert refitted.parts == anchor.parts
+    assert len(every) > len(train) + len(validation)
+    assert np.abs(refitted.kernel - anchor.kernel).max() > 1e-3
+    np.testing.assert_allclose(forecast(refitted, every) + last, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_smoothed_season_is_that_of_a_loop() -> None:

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from stages.files import raw_tables
 from stages.kinds.forecasting import baseline, evaluate, ingest, scale_and_window
-from stages.series import baselines
+from stages.series import baselines, regressions
 from stages.series.windows import Windows, spans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def test_a_vectorised_method_equals_a_loop(method: str) -> None:
 def test_ridge_equals_scikit_learn_with_the_penalty_that_validation_prefers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(baselines, "CHUNK", 16)  # several chunks
+    monkeypatch.setattr(regressions, "CHUNK", 16)  # several chunks
     alphas = (0.01, 1.0, 100.0)
 
     def differences(split: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

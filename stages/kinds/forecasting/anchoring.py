@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from stages.kinds.forecasting.views import seen_targets
-from stages.series.anchors import SPREAD
 from stages.series.data import SeriesExamples
+from stages.series.regressions import SPREAD
 
 
 def anchored(window: Any, examples: SeriesExamples) -> Any:
