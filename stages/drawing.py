@@ -74,17 +74,19 @@ def draw_methods(
     y_label: str,
     *,
     logarithmic: bool = False,
+    marker: str | None = None,
 ) -> None:
-    """Draws the column `y` over `x` for each `method`; the network is `model`."""
+    """Draws the column `y` over `x` for each `method`; the network is `model`, and `refitted` where
+    it was trained once more."""
     axes.set_prop_cycle(color=CYCLE)
+    strong: Any = {"color": COLOURS["network"], "linewidth": 2, "zorder": 3}
+    networks = {
+        "model": {"label": "network", **strong},
+        "refitted": {"label": "refitted network", "linestyle": "dashed", **strong},
+    }
     for method, rows in table.groupby("method", sort=False):
-        strong = (
-            {"color": COLOURS["network"], "linewidth": 2, "zorder": 3}
-            if method == "model"
-            else {"linewidth": 1}
-        )
-        label = "network" if method == "model" else shown(str(method), 40)
-        axes.plot(rows[x], rows[y], label=label, **strong)
+        other = {"label": shown(str(method), 40), "linewidth": 1}
+        axes.plot(rows[x], rows[y], marker=marker, markersize=4, **networks.get(method, other))
     if logarithmic:
         make_logarithmic(axes)
     axes.set_xlabel(shown(x_label))

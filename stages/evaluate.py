@@ -15,6 +15,7 @@ from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
 from stages.files.writing import read_json, write_json, write_text
 from stages.kinds.data import Baselines, Evaluation, Picture
+from stages.members import Retraining
 from stages.scores import MethodScores, Score, numbers, on_validation
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    arithmetic.use(parameters.arithmetic())
+    chosen = parameters.arithmetic()
+    arithmetic.use(chosen)
     from stages.networks.prediction import predict
 
     kind = parameters.kind(task)
@@ -34,12 +36,22 @@ def main(arguments: list[str]) -> None:
     folder = Path("data/baselines") / task
     baselines = Baselines(read_json(folder / "scores.json"), examples.read_arrays(folder)[0])
     network, about = trained.load(task)
+    retraining = Retraining(
+        task,
+        kind,
+        "evaluate",
+        about,
+        parameters.seed(),
+        chosen,
+        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
+    )
     with naming(f"task {task}"):
         evaluation = module.evaluate(
             TaskData(task, package.Ingested, package.Examples),
             partial(predict, network),
             baselines,
             section,
+            lambda prepared, name: partial(predict, retraining(prepared, name)),
         )
     score = kinds.module(kind, "scores").SCORES[section.score]
     model: dict[str, Any] = {
@@ -50,6 +62,8 @@ def main(arguments: list[str]) -> None:
     }
     if evaluation.validation:
         model["validation"] = dict(evaluation.validation)
+    if evaluation.refitted:
+        model["refitted"] = dict(evaluation.refitted)
     scores = compared(model, baselines.scores, section.score, score)
     folder = Path("data/evaluations") / task
     judged_by = {"score": section.score, "direction": score.better}
@@ -60,6 +74,7 @@ def main(arguments: list[str]) -> None:
     plots = Path("data/plots") / task
     tables.write_csv(plots / "curve.csv", evaluation.curve)
     draw(plots, task, evaluation, module, about.best_epochs)
+    retraining.finish()
     log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
     if lost := loss(scores):
         log.warning("%s: %s", task, lost)

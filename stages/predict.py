@@ -9,6 +9,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
 from stages.files.writing import expect_place, write_output, write_text
 from stages.kinds.data import Answer, Prediction, Request, SectionType
+from stages.members import Retraining
 
 if TYPE_CHECKING:
     from stages.kinds.interfaces import Predict
@@ -41,17 +43,21 @@ def main(arguments: list[str]) -> None:
     args = parser.parse_args(arguments)
     if args.output is not None:
         expect_place(args.output)  # before the work
-    result = predict(args.task, module, args)
+    result, retraining = predict(args.task, module, args)
     if isinstance(result, Prediction):
         write(args.task, result, module)
+        retraining.finish()
     elif args.output is None:
         sys.stdout.write(command.printable(result.shown))
     else:
         write_output(args.output, result.content)
 
 
-def predict(task: str, module: "Predict", args: argparse.Namespace) -> Prediction | Answer:
-    """Returns what a task's model predicts, or answers to the command line."""
+def predict(
+    task: str, module: "Predict", args: argparse.Namespace
+) -> tuple[Prediction | Answer, Retraining]:
+    """Returns what a task's model predicts, or answers to the command line; and what has trained
+    the model once more, if it was asked to."""
     kind = parameters.kind(task)
     package = kinds.package(kind)
     section = parameters.section(task, "predict", module.Parameters)
@@ -60,21 +66,34 @@ def predict(task: str, module: "Predict", args: argparse.Namespace) -> Predictio
     def validated(values: dict[str, Any], model: type[SectionType]) -> SectionType:
         return parameters.checked(values, model, lambda keys: _option(keys, args))
 
-    network, _ = trained.load(task)
+    network, about = trained.load(task)
+    retraining = Retraining(
+        task,
+        kind,
+        "predict",
+        about,
+        parameters.seed(),
+        parameters.arithmetic(),
+        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
+    )
+    asked = any(value is not None for name, value in vars(args).items() if name != "task")
     request = Request(
         data=TaskData(task, package.Ingested, package.Examples),
         fitted=examples.read_arrays(Path("data/evaluations") / task)[0],
         layout=layout,
         arguments=args,
         validated=validated,
+        retrain=partial(trained.load_retrained, task, about) if asked else retraining,
     )
     with naming(f"task {task}"):
-        return module.predict(request, network, section)
+        return module.predict(request, network, section), retraining
 
 
 def write(task: str, prediction: Prediction, module: "Predict") -> None:
     for name, content in prediction.files.items():
         write_text(Path("data/predictions") / task / name, content)
+    for name, network in prediction.networks.items():
+        trained.write_retrained(task, name, network)
     plots = Path("data/plots") / task
     tables.write_csv(plots / "prediction.csv", prediction.table)
     pictures.write(

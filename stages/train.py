@@ -9,18 +9,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from stages import arithmetic, command, kinds
 from stages.errors import naming
 from stages.files import checkpoints, examples, models, parameters
 from stages.files.writing import sha256_of, write_json, write_text
-from stages.networks.parameters import Training
+from stages.members import train_members
 
 if TYPE_CHECKING:
-    from stages.kinds.interfaces import Train
     from stages.networks.progress import History
 
 log = logging.getLogger("reprise")
@@ -64,42 +61,6 @@ def main(arguments: list[str]) -> None:
     checkpoints.finish(saved)
     shown = (f"{name} {value}" for name, value in asdict(about).items() if name != "examples")
     log.info("%s: %s in %.1f s", task, ", ".join(shown), seconds)
-
-
-def train_members(
-    module: "Train", prepared: Any, section: Training, seed: int, saved: Path
-) -> tuple[Any, list["History"], dict[str, float]]:
-    """Returns the mean of trained networks that differ in their seed alone, what training says of
-    each, and what the kind says of them all.
-
-    Args:
-        prepared: the examples.
-        saved: the folder of the checkpoints.
-    """
-    from stages.networks import training
-
-    train, validation = (
-        module.batches(prepared, split, section) for split in ("train", "validation")
-    )
-    networks, histories, settled = [], [], []
-    for member in range(section.members):
-        training.seed_everything(seed + member)
-        name = f"member_{member + 1}"
-        networks.append(module.build(prepared, section, name))
-        histories.append(
-            training.fit(
-                networks[-1],
-                module.loss(section),
-                train,
-                validation,
-                section,
-                seed + member,
-                checkpoints.Checkpoints(saved / name, section.checkpoint_seconds),
-            )
-        )
-        settled.append(module.settle(networks[-1], prepared, section))
-    means = {name: float(np.mean([one[name] for one in settled])) for name in settled[0]}
-    return training.averaged(networks), histories, means
 
 
 def learning_curve(histories: Sequence["History"]) -> str:

@@ -18,6 +18,7 @@ from stages.files.writing import read_json
 from stages.kinds.data import Baselines
 from stages.series.data import IngestedSeries, SeriesExamples
 from tests.small_task import DAYS, GOOD, changed, error_of, folder
+from tests.tasks import never
 
 __all__ = ["folder"]
 
@@ -261,6 +262,7 @@ def test_the_scores_that_exist_are_shown_beside_those_that_do_not(folder: Path) 
         lambda windows: windows.future(np.arange(len(windows)))["targets"],
         baselines,
         module.Parameters(),
+        never,
     ).scores
     assert scores["mae"] == 0
     assert np.isnan(scores["mase"])

@@ -50,6 +50,7 @@ def everything(raw: pd.DataFrame) -> dict[str, Any]:
         partial(prediction.predict, network),
         Baselines({}, {"mase_scale": np.ones((1, 1))}),
         evaluate.Parameters(),
+        tasks.never,
     )
     return {
         "filled and split table": table["y"].to_numpy()[:-TEST],

@@ -90,6 +90,15 @@ def about(folder: Path, prepared: Path) -> TrainedModel:
     return trained
 
 
+@dataclass(frozen=True)
+class RetrainedModel:
+    """What belongs to a model that was trained once more: the sha256 of what `about.json` says of
+    the examples, and that of the model that validation chose."""
+
+    examples: str
+    model: str
+
+
 def _fixed_date(metadata: bytes) -> bytes:
     return json.dumps({**json.loads(metadata), "date_saved": "1980-01-01@00:00:00"}).encode()
 

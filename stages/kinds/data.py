@@ -56,6 +56,7 @@ class Evaluation:
         files: text files by their names, which stand beside the scores.
         pictures: other pictures than that of the curve, by their names without a suffix.
         validation: its scores on the validation split, where the baselines have such.
+        refitted: the scores of networks that were trained once more during the test split.
     """
 
     scores: dict[str, float]
@@ -65,6 +66,7 @@ class Evaluation:
     files: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
+    refitted: Mapping[str, float] = field(default_factory=dict)
 
 
 class Judged(Section):
@@ -83,6 +85,9 @@ class Request:
         layout: the task's section `ingest`.
         arguments: of the command line; each that was not given is None.
         validated: checks values by their names against a section, and blames the command line.
+        retrain: examples and a name -> a network that is trained on them for as many epochs as
+            validation chose. Where something is asked of the trained network on the command line,
+            it is the one that the pipeline has trained under this name.
     """
 
     data: TaskData[Any, Any]
@@ -90,15 +95,18 @@ class Request:
     layout: FileFormat
     arguments: argparse.Namespace
     validated: Callable[[dict[str, Any], type[SectionType]], SectionType]
+    retrain: Callable[[Any, str], Any]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What comes next: text files by their names, and the table of a plot with its title."""
+    """What comes next: text files by their names, and the table of a plot with its title; and by
+    the names under which they were trained, networks to keep for the command line."""
 
     files: Mapping[str, str]
     table: pd.DataFrame
     title: str
+    networks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

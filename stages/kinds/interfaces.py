@@ -99,9 +99,20 @@ class Train(Protocol):
     def loss(self, parameters: Any) -> Callable[[Any, dict[str, Any]], tuple[Any, Any]]:
         """Returns the loss of a batch: (outputs, batch) to its sum and its weight."""
 
-    def settle(self, network: Any, examples: Any, parameters: Any) -> dict[str, float]:
+    def settle(
+        self,
+        network: Any,
+        examples: Any,
+        parameters: Any,
+        settled: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
         """Changes what is left to change of a trained network with the help of validation, and
-        returns numbers that are reported beside its scores."""
+        returns numbers that are reported beside its scores.
+
+        Args:
+            settled: such numbers, of a network that was trained on fewer examples: they are applied
+                in place of what validation would say.
+        """
 
 
 class Scores(Protocol):
@@ -131,6 +142,7 @@ class Evaluate(Protocol):
         predict: Callable[..., np.ndarray],
         baselines: Baselines,
         parameters: Any,
+        retrain: Callable[[Any, str], Callable[..., np.ndarray]],
     ) -> Evaluation:
         """Scores the network on the test split.
 
@@ -138,6 +150,8 @@ class Evaluate(Protocol):
             predict: the network: batches, and optionally what is kept of the outputs -> that, for
                 all examples, as `stages.networks.training.predict`.
             baselines: what `baseline` returned.
+            retrain: examples and a name -> as `predict`, of a network that is trained on them for
+                as many epochs as validation chose.
         """
 
     def draw(self, axes: Any, curve: pd.DataFrame) -> None:

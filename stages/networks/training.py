@@ -38,10 +38,11 @@ def fit(
     network: keras.Model,
     loss: Loss,
     train: Batches,
-    validation: Batches,
+    validation: Batches | None,
     parameters: Training,
     seed: int,
     checkpoints: Checkpoints | None = None,
+    stop_after: int | None = None,
 ) -> History:
     """Trains `network` in place and leaves the best weights in it.
 
@@ -50,23 +51,26 @@ def fit(
             loss takes them, or the dictionary that `stages.networks.state` describes.
         loss: its sum over the examples, divided by its weight, is minimised in each batch.
         train, validation: the examples. All training examples are seen once in an epoch, in an
-            order that `seed` decides; see `stages.batching.plan`.
+            order that `seed` decides; see `stages.batching.plan`. Without validation examples the
+            last weights count as the best.
         seed: of the epochs' orders; the weights and dropout follow `seed_everything`.
         checkpoints: where training is saved whenever it is due and at its end. If it holds one,
             training resumes from there.
+        stop_after: training stops after so many of its epochs, at the learning rate that these have
+            among all; None: after all.
 
     Raises:
         InputError: the loss became infinite or NaN.
     """
-    loop = _Loop(network, loss, train, validation, parameters, seed)
+    loop = _Loop(network, loss, train, validation, parameters, seed, stop_after)
     if checkpoints is not None:
         loop.resume(checkpoints)
     progress = loop.progress
     done = progress.history.steps
     bar = tqdm(total=loop.steps, initial=done, unit="step", disable=None, mininterval=0.5)
     with bar, ThreadPoolExecutor(1) as ahead:
-        if not done:
-            loop.judge_start(ahead)
+        if not done and validation is not None:
+            loop.judge_start(ahead, validation)
         while progress.epoch <= loop.epochs:
             loop.train_epoch(ahead, bar, checkpoints)
             loop.end_epoch(ahead)
@@ -79,6 +83,19 @@ def fit(
     return progress.history
 
 
+def epochs(parameters: Training, train: Batches) -> int:
+    """Returns how many epochs there are in all, if none is the last one before."""
+    return parameters.epochs or -(-parameters.max_steps // _steps_per_epoch(parameters, train))
+
+
+def _batch_size(parameters: Training, train: Batches) -> int:
+    return train.streams or min(parameters.batch_size, len(train))
+
+
+def _steps_per_epoch(parameters: Training, train: Batches) -> int:
+    return -(-len(train) // _batch_size(parameters, train))
+
+
 class _Loop:
     """One training: what `fit` is called with, and what follows from it."""
 
@@ -87,16 +104,18 @@ class _Loop:
         network: keras.Model,
         loss: Loss,
         train: Batches,
-        validation: Batches,
+        validation: Batches | None,
         parameters: Training,
         seed: int,
+        stop_after: int | None,
     ) -> None:
         self.network, self.train, self.validation = network, train, validation
         self.parameters, self.seed = parameters, seed
-        self.batch_size = train.streams or min(parameters.batch_size, len(train))
-        steps_per_epoch = -(-len(train) // self.batch_size)
-        self.epochs = parameters.epochs or -(-parameters.max_steps // steps_per_epoch)
-        self.steps = self.epochs * steps_per_epoch
+        self.batch_size = _batch_size(parameters, train)
+        steps_per_epoch = _steps_per_epoch(parameters, train)
+        self.epochs = epochs(parameters, train)
+        self.stop_after = stop_after or self.epochs
+        self.steps = self.stop_after * steps_per_epoch
         optimizer = _optimizer(parameters, self.epochs, steps_per_epoch)
         optimizer.build(network.trainable_variables)
         self.average = (
@@ -117,9 +136,9 @@ class _Loop:
             progress.restore(arrays)
             log.info("training goes on after step %d of %d", progress.history.steps, self.steps)
 
-    def judge_start(self, ahead: Executor) -> None:
+    def judge_start(self, ahead: Executor, validation: Batches) -> None:
         """Validates the weights before the first step, which compete with those of all epochs."""
-        self.progress.history.start = self.mean_loss(ahead)
+        self.progress.history.start = self.mean_loss(validation, ahead)
         if np.isfinite(self.progress.history.start):
             self.progress.best = self.progress.history.start
 
@@ -143,27 +162,30 @@ class _Loop:
     def end_epoch(self, ahead: Executor) -> None:
         """Validates, keeps the weights if they are the best ones, and turns to the next epoch, or
         to the end where there was no progress for long enough."""
-        progress, patience = self.progress, self.parameters.patience
+        progress, patience, validation = self.progress, self.parameters.patience, self.validation
         epoch, trained = progress.epoch, progress.loss
         raw = _swap(self.network, self.average)
-        validated = self.mean_loss(ahead)
-        if not np.isfinite(trained) or not np.isfinite(validated):
+        validated = np.nan if validation is None else self.mean_loss(validation, ahead)
+        if not np.isfinite(trained) or not (validation is None or np.isfinite(validated)):
             raise InputError(
                 f"training diverged in epoch {epoch} (training loss {trained}, validation loss "
                 f"{validated}): lower train.learning_rate, or set train.clip"
             )
         history = progress.history
         history.epochs.append({"epoch": epoch, "train": trained, "validation": validated})
-        if validated < progress.best or self.parameters.keep == "last":
+        last = validation is None or self.parameters.keep == "last"
+        if last or validated < progress.best:
             progress.best, progress.best_weights = validated, self.network.get_weights()
             history.best_epoch = epoch
         _assign(self.network, raw)
-        ended = patience is not None and epoch - history.best_epoch >= patience
+        ended = epoch == self.stop_after or (
+            patience is not None and epoch - history.best_epoch >= patience
+        )
         progress.next_epoch(self.epochs + 1 if ended else epoch + 1)
 
-    def mean_loss(self, ahead: Executor) -> float:
-        """Returns the mean loss of the validation examples."""
-        batches, total, weight = self.validation, 0.0, 0.0
+    def mean_loss(self, batches: Batches, ahead: Executor) -> float:
+        """Returns the mean loss of examples."""
+        total, weight = 0.0, 0.0
         # Without gradients to keep, larger batches cost no more memory and are faster.
         size = batches.streams or min(8 * self.batch_size, len(batches))
         state, names = start(self.network, size), list(self.network.input)
@@ -178,8 +200,10 @@ class _Loop:
         if time.monotonic() > self.logged + 60:
             self.logged = time.monotonic()
             last = self.progress.history.epochs[-1]
-            losses = f"train {last['train']:.4g}, validation {last['validation']:.4g}"
-            log.info("epoch %d of %d: %s", last["epoch"], self.epochs, losses)
+            losses = f"train {last['train']:.4g}"
+            if self.validation is not None:
+                losses += f", validation {last['validation']:.4g}"
+            log.info("epoch %d of %d: %s", last["epoch"], self.stop_after, losses)
 
 
 def averaged(networks: list[keras.Model]) -> keras.Model:

@@ -1,6 +1,6 @@
 """What stages write for each other about series."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -178,6 +178,21 @@ class SeriesExamples:
             self.of_series,
         )
 
+    def until(self, rows: np.ndarray) -> "SeriesExamples":
+        """Returns examples whose training windows are all those that end before some rows, to train
+        on what is known by then. Their anchor keeps the penalties and shares that validation chose.
+
+        Args:
+            rows: (series,) the row after the last one that is known of each series.
+        """
+        taken = np.diff(self.spans, axis=-1)[..., 0].all(axis=0)
+        first = np.asarray(self.training)[:, 0] + self.lookback
+        after = np.where(taken, np.maximum(rows - self.horizon + 1, first), first)
+        spans = np.array(self.spans)
+        spans[SPLITS.index("train")] = np.stack([first, after], axis=-1)
+        own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return KnownSeries(**(own | {"spans": spans}), chosen_by=self)
+
     def restored(self, scaled: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Returns scaled targets (windows, horizon, targets) of `series` (windows,) in raw
         units."""
@@ -189,3 +204,15 @@ class SeriesExamples:
         starts = np.asarray(self.starts)
         series = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         return self.restored(np.asarray(self.values)[:, None, self.targets], series)[:, 0]
+
+
+@dataclass(frozen=True)
+class KnownSeries(SeriesExamples):
+    """Examples with more training windows than those `chosen_by`, whose validation chose what is
+    not fitted."""
+
+    chosen_by: SeriesExamples
+
+    @cached_property
+    def anchor(self) -> anchors.Anchor:
+        return anchors.refit(self.chosen_by.anchor, self.windows_of("train"), self.season)

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.drawing import COLOURS
+from stages.drawing import COLOURS, draw_methods
+
+# How pictures spell scores.
+SHOWN = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "smape": "sMAPE"}
 
 
 def draw_forecast(axes: Any, table: pd.DataFrame) -> None:
@@ -80,6 +83,12 @@ def draw_backtest(
         axes.figure.legend(
             *axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
         )
+
+
+def draw_origins(axes: Any, table: pd.DataFrame, score: str) -> None:
+    """Draws the column `score` of each `method` over `origin`."""
+    draw_methods(axes, table, "origin", score, "origin", SHOWN.get(score, score), marker="o")
+    _label_times(axes, dates=table["origin"].dtype.kind == "M")
 
 
 def _label_times(axes: Any, *, dates: bool) -> None:

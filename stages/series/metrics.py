@@ -1,9 +1,14 @@
 """Errors of forecasts. All take (windows, horizon, targets) arrays and count only values whose mask
 is 1."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
+
+# (values, weights), (windows, horizon, targets) each -> means of the values whose weight is not 0
+Mean = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def seasonal_scale(
@@ -48,7 +53,7 @@ def scores(
         actual, forecast, mask: (windows, horizon, targets).
         scale: (windows, targets) of `seasonal_scale`, for the series of each window.
     """
-    errors = _scores(actual, forecast, mask, scale, None)
+    errors = _scores(actual, forecast, mask, scale, partial(_mean, axes=None))
     return {name: float(value) for name, value in errors.items()}
 
 
@@ -56,25 +61,46 @@ def scores_by_horizon(
     actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Returns what `scores` does for each step ahead, (horizon,) each."""
-    return _scores(actual, forecast, mask, scale, (0, 2))
+    return _scores(actual, forecast, mask, scale, partial(_mean, axes=(0, 2)))
 
 
-def _scores(
+def scores_by_group(
     actual: np.ndarray,
     forecast: np.ndarray,
     mask: np.ndarray,
     scale: np.ndarray,
-    axes: tuple[int, ...] | None,
+    groups: np.ndarray,
+    count: int,
+) -> dict[str, np.ndarray]:
+    """Returns what `scores` does for each of `count` groups of windows, (count,) each.
+
+    Args:
+        groups: (windows,) the number of the group of each window.
+    """
+
+    def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        counted = weights > 0
+        sums, numbers = (
+            np.bincount(groups, array.sum(axis=(1, 2)), count)
+            for array in (np.where(counted, values, 0), counted)
+        )
+        return _quotient(sums, numbers)
+
+    return _scores(actual, forecast, mask, scale, mean)
+
+
+def _scores(
+    actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray, scale: np.ndarray, mean: Mean
 ) -> dict[str, np.ndarray]:
     error = np.abs(actual - forecast)
     size = np.abs(actual) + np.abs(forecast)
     relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
     scaled = error / scale[:, None, :]
     return {
-        "mae": _mean(error, mask, axes),
-        "rmse": np.sqrt(_mean(error**2, mask, axes)),
-        "mase": _mean(scaled, mask * np.isfinite(scaled), axes),
-        "smape": _mean(relative, mask, axes),
+        "mae": mean(error, mask),
+        "rmse": np.sqrt(mean(error**2, mask)),
+        "mase": mean(scaled, mask * np.isfinite(scaled)),
+        "smape": mean(relative, mask),
     }
 
 
@@ -88,13 +114,13 @@ def scaled_errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) ->
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
-    total = np.sum(weights > 0, axis=axes, dtype=np.float64)
-    return np.divide(
-        np.sum(np.where(weights > 0, values, 0), axis=axes, dtype=np.float64),
-        total,
-        out=np.full_like(total, np.nan),
-        where=total > 0,
-    )
+    sums = np.sum(np.where(weights > 0, values, 0), axis=axes, dtype=np.float64)
+    return _quotient(sums, np.asarray(np.sum(weights > 0, axis=axes, dtype=np.float64)))
+
+
+def _quotient(sums: Any, numbers: np.ndarray) -> np.ndarray:
+    """Returns means, NaN where there is nothing."""
+    return np.divide(sums, numbers, out=np.full_like(numbers, np.nan), where=numbers > 0)
 
 
 def owa(scores: Mapping[str, float], naive2: Mapping[str, float]) -> float:

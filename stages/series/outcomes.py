@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stages.errors import InputError
 from stages.series import bounds, metrics, quantiles
 from stages.series.data import SeriesExamples
 
@@ -55,6 +56,40 @@ class Outcomes:
         """Returns the errors in raw units for each step ahead, (horizon,) each."""
         return metrics.scores_by_horizon(
             self.actual, self.restored(forecast), self.mask, scale[self.series]
+        )
+
+    def edges(self, count: int) -> np.ndarray:
+        """Returns where the windows of each series are cut into `count` stretches of like length:
+        (count + 1, series) the first target row of the first window of each stretch, and at the end
+        the row after the last one's.
+
+        Raises `InputError` where some stretch would have no window.
+        """
+        first, after = self.windows.spans.T
+        if count > (longest := int((after - first).max())):
+            raise InputError(
+                f"evaluate.origins: expected at most {longest}, as so many windows are tested of a "
+                f"series, received {count}"
+            )
+        return first + (after - first) * np.arange(count + 1)[:, None] // count
+
+    def stretches(self, count: int) -> np.ndarray:
+        """Returns the number of the stretch of each window, (windows,), from 0."""
+        later = self.edges(count)[1:-1, self.series] <= self.origins
+        return np.asarray(later.sum(axis=0))
+
+    def scores_by_origin(
+        self, forecast: np.ndarray, scale: np.ndarray, count: int
+    ) -> dict[str, np.ndarray]:
+        """Returns the errors in raw units for each of `count` stretches of the windows, (count,)
+        each."""
+        return metrics.scores_by_group(
+            self.actual,
+            self.restored(forecast),
+            self.mask,
+            scale[self.series],
+            self.stretches(count),
+            count,
         )
 
     def quantile_scores(

@@ -41,17 +41,21 @@ def _joined(parts: list[Any]) -> Any:
     return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
 
-def shrink(network: Any, examples: SeriesExamples) -> dict[str, float]:
-    """Shrinks the network's correction of the anchor as far as validation leaves it in doubt.
+def shrink(network: Any, share: float) -> None:
+    """Multiplies the network's correction of the anchor by `share`."""
+    head = network.get_layer("head")
+    head.set_weights([array * np.float32(share) for array in head.get_weights()])
+
+
+def trusted(network: Any, examples: SeriesExamples) -> float:
+    """Returns the share of the network's correction of the anchor that validation leaves beyond
+    doubt, from 0 to 1.
 
     The gain of the correction is the mean over stretches of validation, each a horizon long, of
-    what it takes off the absolute error. It is multiplied by 1 - (doubt / gain)^2, or 0 where that
-    is negative: the positive-part estimator of James and Stein (1961), with the distance to the
-    lower end of a one-sided interval of 90 % as the doubt, as the standard error of a few stretches
-    is itself uncertain.
-
-    Returns:
-        `correction`: what the last layer was multiplied by.
+    what it takes off the absolute error. The share is 1 - (doubt / gain)^2, or 0 where that is
+    negative: the positive-part estimator of James and Stein (1961), with the distance to the lower
+    end of a one-sided interval of 90 % as the doubt, as the standard error of a few stretches is
+    itself uncertain.
     """
     from stages.networks import prediction
 
@@ -77,6 +81,5 @@ def shrink(network: Any, examples: SeriesExamples) -> dict[str, float]:
     doubt = np.inf
     if count > 1:
         doubt = stdtrit(count - 1, 0.9) * means.std(ddof=1) / np.sqrt(count)
-    share = max(0.0, 1 - (doubt / gain) ** 2) if gain > 0 else 0.0
-    head.set_weights([array * np.float32(share) for array in trained])
-    return {"correction": float(share)}
+    head.set_weights(trained)
+    return float(max(0.0, 1 - (doubt / gain) ** 2)) if gain > 0 else 0.0

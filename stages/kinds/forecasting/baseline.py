@@ -98,7 +98,8 @@ def baseline(
     Returns:
         `{method: {mae, rmse, mase, smape, scaled_mse, scaled_mae, pinball, wql, crps}}`, and `owa`
         where Naive2 is among them; each with such scores of the validation windows under
-        `validation` and with its lists `by_horizon`; and the array `mase_scale` (series, targets),
+        `validation`, with its lists `by_horizon`, and `by_origin` where such are judged; and the
+        array `mase_scale` (series, targets),
         in raw units.
     """
     examples = data.examples
@@ -115,19 +116,22 @@ def baseline(
     forecaster = Forecaster(examples, plan, tuple(parameters.alphas))
     validation, spreads = _on_validation(forecaster, scale, judged)
     results: dict[str, dict[str, float]] = {}
-    curves: dict[str, dict[str, np.ndarray]] = {}
+    curves: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for method in plan.methods:
         forecast = outcomes.clipped(forecaster.forecast(method, outcomes))
         results[method] = outcomes.scores(forecast, scale) | outcomes.quantile_scores(
             forecast, spreads.get(method)
         )
-        curves[method] = outcomes.scores_by_horizon(forecast, scale)
+        curves[method] = {"by_horizon": outcomes.scores_by_horizon(forecast, scale)}
+        if judged.origins:
+            by_origin = outcomes.scores_by_origin(forecast, scale, judged.origins)
+            curves[method]["by_origin"] = by_origin
     return Baselines(
         {
             method: {
                 **scores,
                 **({"validation": validation[method]} if method in validation else {}),
-                "by_horizon": curves[method],
+                **curves[method],
             }
             for method, scores in _with_owa(results).items()
         },

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -12,10 +13,11 @@ from pydantic import AfterValidator, Field, model_validator
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
+from stages.kinds.forecasting import origins
 from stages.kinds.forecasting.backtest import backtest
 from stages.kinds.forecasting.scores import SCORES
 from stages.scores import numbers, on_validation
-from stages.sections import one_of
+from stages.sections import Count, one_of
 from stages.series import bounds, intervals, metrics, quantiles
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.outcomes import Outcomes
@@ -35,6 +37,10 @@ class Parameters(Judged):
     """quantiles: the levels of the quantile forecasts.
     minimum, maximum: bounds of the targets, in raw units, such as 0 for counts: forecasts,
         intervals and quantiles, and those of the baselines, are moved into them. null: none.
+    origins: the test split is also scored in so many stretches, one after the other (rolling-origin
+        evaluation: Tashman, "Out-of-sample tests of forecasting accuracy", 2000); null: it is not.
+    refit: whether, besides the network, one is scored that is trained once more before each
+        stretch, on all rows before it, for as many epochs as validation chose.
     """
 
     score: Annotated[str, one_of(SCORES)] = "mae"
@@ -43,11 +49,19 @@ class Parameters(Judged):
     ] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
     minimum: float | None = None
     maximum: float | None = None
+    origins: Count | None = None
+    refit: bool = False
 
     @model_validator(mode="after")
     def _order(self) -> "Parameters":
         if self.bounds[0] >= self.bounds[1]:
             raise ValueError("a `minimum` below `maximum`")
+        return self
+
+    @model_validator(mode="after")
+    def _stretches(self) -> "Parameters":
+        if self.refit and self.origins is None:
+            raise ValueError("`origins` with `refit`: the number of stretches to train for")
         return self
 
     @property
@@ -73,18 +87,21 @@ def evaluate(
     predict: Callable[[Windows], np.ndarray],
     baselines: Baselines,
     parameters: Parameters,
+    retrain: origins.Retrain,
 ) -> Evaluation:
     """Scores the network.
 
     Args:
         predict: the network: windows -> (windows, horizon, targets), in the scaler's units.
+        retrain: examples and a name -> as `predict`, of a network that is trained on them.
 
     Returns:
         The scores; the errors of all methods by step (`method`, `horizon`, `mae`, ...); the scores
         on validation, where the residuals are those that the quantiles are made of; and the arrays
         `half_widths` (levels, horizon, targets) of the intervals and `offsets` (quantiles, horizon,
         targets) of the quantiles from the forecast, in the scaler's units, `quantiles`, their
-        levels, and `bounds` (2,), in raw units; and `backtest.csv` with its picture.
+        levels, and `bounds` (2,), in raw units; `backtest.csv` with its picture; and where they are
+        asked for, `origins.csv` with its picture, and the scores of the refitted networks.
     """
     limits = checked_bounds(data, parameters)
     validation, test = (Outcomes(data.examples, split, limits) for split in ("validation", "test"))
@@ -108,7 +125,7 @@ def evaluate(
             in_sample["owa"] = metrics.owa(in_sample, reference)
     fitted = {"half_widths": widths, "offsets": spread.offsets, "bounds": limits}
     content, picture = backtest(data, test, forecast, widths, scale)
-    return Evaluation(
+    evaluation = Evaluation(
         scores,
         _curve(test.scores_by_horizon(forecast, scale), baselines, data.examples.horizon),
         "error on the test split, by steps ahead",
@@ -116,6 +133,35 @@ def evaluate(
         files={"backtest.csv": content},
         pictures={"backtest": picture},
         validation=in_sample,
+    )
+    if parameters.origins is None:
+        return evaluation
+    return _by_origin(evaluation, data, test, forecast, baselines, parameters, retrain)
+
+
+def _by_origin(
+    evaluation: Evaluation,
+    data: TaskData[IngestedSeries, SeriesExamples],
+    test: Outcomes,
+    forecast: np.ndarray,
+    baselines: Baselines,
+    parameters: Parameters,
+    retrain: origins.Retrain,
+) -> Evaluation:
+    """Returns the evaluation with what the scores by origin add to it."""
+    count, forecasts, refitted = parameters.origins or 1, {origins.MODEL: forecast}, {}
+    if parameters.refit:
+        again = origins.refitted(data.examples, test, count, retrain)
+        forecasts[origins.REFITTED] = again
+        refitted = test.scores(again, baselines.arrays["mase_scale"])
+    scored = origins.scored(data, test, forecasts, baselines, count, parameters.score)
+    log.info("better than %s in %.0f %% of %d stretches", scored.baseline, 100 * scored.won, count)
+    return replace(
+        evaluation,
+        scores={**evaluation.scores, "origins_won": scored.won},
+        files={**evaluation.files, "origins.csv": scored.csv},
+        pictures={**evaluation.pictures, "origins": scored.picture},
+        refitted=refitted,
     )
 
 

@@ -32,9 +32,14 @@ __all__ = ["Parameters", "arguments", "draw", "predict"]
 
 
 class Parameters(Section):
-    """history: known steps drawn before the forecast."""
+    """history: known steps drawn before the forecast.
+    refit: whether the forecast is that of a network that is trained once more, on all rows, for as
+        many epochs as validation chose. Its intervals and quantiles stay those of the network that
+        validation and test judge.
+    """
 
     history: Count = 100
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,10 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     if (source is None) != (target is None):
         raise InputError("expected both --input and --output, or neither, received one of them")
     data: Data = request.data
+    kept = {}
+    if parameters.refit:
+        rows = np.asarray(data.examples.stops)
+        network = kept["refitted"] = request.retrain(data.examples.until(rows), "refitted")
     apply = partial(prediction.predict, network)
     if source is None:
         table = data.ingested.read()
@@ -90,7 +99,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         about = data.ingested.about
         clock = times.local(table["time"].to_numpy(), about.zone, about.in_utc)
         title, rows = plot(table.assign(time=clock), result, parameters.history)
-        return Prediction({"forecast.csv": _csv(result)}, rows, f"{title}, forecast")
+        return Prediction({"forecast.csv": _csv(result)}, rows, f"{title}, forecast", kept)
     assert isinstance(request.layout, ingest.Parameters)
     try:
         newer = ingest.read(source, request.layout, newer=True)

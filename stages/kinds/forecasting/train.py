@@ -1,6 +1,7 @@
 """The forecasting network: a recurrent encoder of the past, all steps of the future decoded at
 once."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -142,9 +143,18 @@ def _forecast(
     return outputs if view.scale is None else outputs * view.scale
 
 
-def settle(network: Any, examples: SeriesExamples, parameters: Parameters) -> dict[str, float]:
-    """Shrinks the correction of an anchor as far as validation leaves it in doubt."""
-    return anchoring.shrink(network, examples) if parameters.shortcut == "anchor" else {}
+def settle(
+    network: Any,
+    examples: SeriesExamples,
+    parameters: Parameters,
+    settled: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Shrinks the correction of an anchor as far as validation leaves it in doubt, or did."""
+    if parameters.shortcut != "anchor":
+        return {}
+    share = settled["correction"] if settled else anchoring.trusted(network, examples)
+    anchoring.shrink(network, share)
+    return {"correction": share}
 
 
 def _check(examples: SeriesExamples, parameters: Parameters) -> None:

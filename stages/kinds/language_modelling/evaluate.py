@@ -33,6 +33,7 @@ def evaluate(
     predict: Callable[..., np.ndarray],
     baselines: Baselines,
     parameters: Parameters,
+    retrain: Callable[[Any, str], Callable[..., np.ndarray]],
 ) -> Evaluation:
     """Scores the network on the test split.
 

@@ -1,5 +1,6 @@
 """The language model: embedding, recurrent layers, and a probability for every next token."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,11 @@ def _stack(
     return hidden, states
 
 
-def settle(network: Any, examples: TextExamples, parameters: Parameters) -> dict[str, float]:
+def settle(
+    network: Any,
+    examples: TextExamples,
+    parameters: Parameters,
+    settled: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """Changes nothing: the weights are those of training."""
     return {}

@@ -15,6 +15,7 @@ from stages.kinds.data import Baselines, Evaluation
 from stages.kinds.forecasting import backtest, evaluate
 from stages.series.outcomes import Outcomes
 from tests.kinds.forecasting.task import Task, csv, days
+from tests.tasks import never
 
 pytestmark = pytest.mark.usefixtures("folder")
 COLUMNS = (
@@ -38,6 +39,7 @@ def evaluated(task: Task, scale: np.ndarray) -> tuple[Evaluation, pd.DataFrame]:
         partial(repeat_last_value, task),
         Baselines({}, {"mase_scale": scale}),
         evaluate.Parameters(),
+        never,
     )
     return evaluation, pd.read_csv(io.StringIO(evaluation.files["backtest.csv"]))
 

@@ -13,6 +13,7 @@ from stages.errors import InputError
 from stages.kinds.data import Request
 from stages.kinds.forecasting import predict
 from tests.kinds.forecasting.task import Task, csv, days
+from tests.tasks import never
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -96,7 +97,7 @@ def test_targets_can_be_all_columns_or_those_that_match_a_pattern(
 
 def request(task: Task, **arguments: Any) -> Request:
     options = argparse.Namespace(**arguments)
-    return Request(task.data, task.fitted, task.layout, options, lambda *_: None)
+    return Request(task.data, task.fitted, task.layout, options, lambda *_: None, never)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from stages.kinds.data import Baselines, Evaluation
 from stages.kinds.forecasting import baseline, evaluate, predict
 from stages.series.windows import Windows
 from tests.kinds.forecasting.task import Task, csv, days
+from tests.tasks import never
 
 pytestmark = pytest.mark.usefixtures("folder")
 VALUES = [0.0, 10, 0, 10, 12, 11, 14, 20, 19]
@@ -38,7 +39,7 @@ def last_value(windows: Windows) -> np.ndarray:
 
 def evaluated(task: Task, judged: dict[str, Any], baselines: Baselines) -> Evaluation:
     section = evaluate.Parameters.model_validate(judged)
-    return evaluate.evaluate(task.data, last_value, baselines, section)
+    return evaluate.evaluate(task.data, last_value, baselines, section, never)
 
 
 def test_the_scores_of_the_last_value_are_those_worked_by_hand() -> None:

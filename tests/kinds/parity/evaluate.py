@@ -24,6 +24,7 @@ def evaluate(
     predict: Callable[..., np.ndarray],
     baselines: Baselines,
     parameters: Parameters,
+    retrain: Callable[[Any, str], Callable[..., np.ndarray]],
 ) -> Evaluation:
     examples = data.examples
     numbers = examples.numbers_of("test")

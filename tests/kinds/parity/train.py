@@ -1,5 +1,6 @@
 """The network: a recurrent layer over the bits, and one probability."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,11 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     return keras.Model({"tokens": tokens}, logits, name=name)
 
 
-def settle(network: Any, examples: Examples, parameters: Parameters) -> dict[str, float]:
+def settle(
+    network: Any,
+    examples: Examples,
+    parameters: Parameters,
+    settled: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """Changes nothing: the weights are those of training."""
     return {}
