@@ -36,7 +36,6 @@ def append(
     Raises:
         InputError: rows ahead do not follow on the table's, or have no value.
     """
-    categories = table["series"].cat.categories
     last = table.groupby("series", sort=False, observed=True)["time"].last()
     ahead = ahead[["series", "time", *known]].sort_values(["time"], kind="stable")
     for name, rows in ahead.groupby("series", sort=False, observed=True):
@@ -48,16 +47,16 @@ def append(
                     f"column {column!r}: expected a value in the rows ahead of the last known "
                     f"targets, as its future is known, found none at {rows['time'][empty].iloc[0]}"
                 )
-    added = ahead.assign(series=pd.Categorical(ahead["series"], categories=categories))
-    for column in known:
-        added[f"observed_{column}"] = True
-    both = pd.concat([table, added.reindex(columns=table.columns)], ignore_index=True)
-    for column in both.columns.difference([f"observed_{name}" for name in known]):
-        if column.startswith("observed_"):
-            both[column] = both[column].eq(True)
-    codes = both["series"].cat.codes.to_numpy()
-    # Stable, and the rows ahead were put behind the others in the order of their times.
-    return both.iloc[np.argsort(codes, kind="stable")].reset_index(drop=True)
+    added = {
+        column: ahead[column] if column in ahead else column.removeprefix("observed_") in known
+        for column in table
+        if column in ahead or column.startswith("observed_")
+    }
+    rows = pd.DataFrame(added, index=ahead.index).reindex(columns=table.columns)
+    both = pd.concat([table, rows.astype(table.dtypes)], ignore_index=True)
+    # Stable: the rows ahead are behind the others, in the order of their times.
+    order = np.argsort(both["series"].cat.codes.to_numpy(), kind="stable")
+    return both.iloc[order].reset_index(drop=True)
 
 
 def _check_times(series: str, times: pd.Series, last: object, frequency: str) -> None:

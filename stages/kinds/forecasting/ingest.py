@@ -128,8 +128,9 @@ class Parameters(NumberFormat):
             or {self.time, self.series} & set(alone)
         ):
             raise ValueError(
-                "different names in `targets`, `inputs`, `known`, `static` and `categories`, of "
-                "which targets can be inputs too, and no column of values series, time or split"
+                "each column once among `time`, `series`, `targets`, `inputs`, `known`, `static` "
+                "and `categories` (targets alone can be inputs too), and no values in columns that "
+                "are named series, time or split"
             )
 
     @property

@@ -13,12 +13,13 @@ SEASON = 4
 
 
 def _csv(series: int) -> str:
-    """Returns series of two columns, the second of which is no target, with missing values; and of
-    two that are the same in all rows of a series."""
+    """Returns series of two columns, the second of which is no target, with missing values; of one
+    whose future is known, and of two that are the same in all rows of a series."""
     tables = [
         seasonal(120, seed).assign(
             name=f"series {seed}",
             extra=np.arange(120.0) % 7,
+            promotion=np.arange(120) % 5 // 4,
             size=10.0 * seed,
             region="south" if seed == 1 else "north",
         )
@@ -54,6 +55,7 @@ SAMPLE = Sample(
             "series": "name",
             "targets": ["y"],
             "inputs": ["y", "extra"],
+            "known": ["promotion"],
             "static": ["size"],
             "categories": ["region"],
             "gaps": "interpolate",
@@ -64,6 +66,7 @@ SAMPLE = Sample(
             "horizon": 6,
             "season": SEASON,
             "calendar": ["hour"],
+            "holidays": "DE",
             "per_series": True,
             "mask": True,
         },

@@ -18,6 +18,7 @@ from stages.kinds.forecasting.joining import join
 from stages.kinds.forecasting.newcomers import admit
 from tests.kinds.forecasting.task import Task, csv, days
 from tests.kinds.forecasting.test_told import SECTION, shops
+from tests.tasks import never
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -46,7 +47,7 @@ def test_a_new_series_is_forecast_as_the_same_rows_under_a_known_name_are() -> N
     def answer(newer: pd.DataFrame) -> str:
         Path("newer.csv").write_text(csv(newer))
         options = argparse.Namespace(input=Path("newer.csv"), output=Path("out.csv"))
-        request = Request(task.data, task.fitted, task.layout, options, lambda *_: None)
+        request = Request(task.data, task.fitted, task.layout, options, lambda *_: None, never)
         result = predict.predict(request, network, predict.Parameters())
         assert isinstance(result, Answer)
         return result.content
