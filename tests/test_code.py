@@ -74,7 +74,7 @@ EDITS = {
     "text/ngrams.py": {
         *("check.txt", "baseline/language_modelling.txt", "tokenize_text/verses.txt"),
     },
-    # It trains once more where an evaluation or a prediction wants it.
+    # Evaluation and prediction may retrain.
     "kinds/forecasting/train.py": {
         *("check.txt", "train/forecasting.txt"),
         *("evaluate/forecasting.txt", "predict/forecasting.txt"),
