@@ -155,8 +155,9 @@ def test_checkpoints_belong_to_all_that_a_retrained_network_depends_on(
     own = prepared()
 
     def folder_of(
-        rows: int = 60, trained: TrainedModel = about(2), seed: int = 1, **section: Any
+        rows: int = 60, epochs: int = 2, share: float = 1.0, seed: int = 1, **section: Any
     ) -> Path:
+        trained = about(epochs, correction=share)
         settings = forecasting.Parameters.model_validate(TRAIN | section)
         again = members.Retraining(
             "x", "forecasting", "predict", trained, seed, "portable", lambda: settings
@@ -169,8 +170,8 @@ def test_checkpoints_belong_to_all_that_a_retrained_network_depends_on(
     assert folder_of() == folder_of(checkpoint_seconds=9) == first
     others = [
         folder_of(rows=59),
-        folder_of(trained=about(1)),
-        folder_of(trained=about(2, correction=0.5)),
+        folder_of(epochs=1),
+        folder_of(share=0.5),
         folder_of(seed=2),
         folder_of(units=3),
     ]
