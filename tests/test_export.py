@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import kinds
+from stages import baseline, evaluate, kinds
 from stages.errors import InputError
-from stages.files import models
+from stages.files import examples, models
 from stages.files.task_data import TaskData
-from stages.files.writing import sha256_of, write_json
+from stages.files.writing import sha256_of, write_json, write_text
 from stages.kinds.data import Sample
 from stages.networks.backend import keras, tf
 from tests.kinds.test_contract import SAMPLES, Prepare, parameters_of, prepare
@@ -46,9 +46,11 @@ def write_network(task: str, data: Any, kind: str, variant: Mapping[str, Any]) -
     rng = np.random.default_rng(0)
     network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
     models.write(Path("data/models") / task / "model.keras", network)
-    examples = sha256_of(Path("data/examples") / task / "about.json")
-    about = models.TrainedModel(network.count_params(), 1, [1], {}, True, examples)
+    prepared = sha256_of(Path("data/examples") / task / "about.json")
+    about = models.TrainedModel(network.count_params(), 1, [1], {}, True, prepared)
     write_json(Path("data/models") / task / "about.json", asdict(about))
+    curve = "member,epoch,train,validation\n1,0,,2\n1,1,2,1\n"
+    write_text(Path("data/plots") / task / "learning_curve.csv", curve)
 
 
 def loaded(path: Path) -> Callable[..., dict[str, np.ndarray]]:
@@ -77,6 +79,9 @@ def test_an_exported_model_takes_and_gives_what_stands_beside_it(
     package, module = kinds.package(kind), export.exporting(kind)
     data = TaskData("sample", package.Ingested, package.Examples)
     write_network("sample", data, kind, variant)
+    baseline.main(["sample"])
+    evaluate.main(["sample"])
+    fitted = examples.read_arrays(Path("data/evaluations/sample"))[0]
     export.main(["sample", "--format", form, "--output", "exported"])
     path = Path("exported")
     about = json.loads(
@@ -84,7 +89,7 @@ def test_an_exported_model_takes_and_gives_what_stands_beside_it(
     )
     model = loaded(path)
     network = keras.saving.load_model("data/models/sample/model.keras")
-    assert module.difference(data, network, lambda given: model(**given)) < 1e-5
+    assert module.difference(data, network, fitted, lambda given: model(**given)) < 1e-5
     rng = np.random.default_rng(1)
     for size in (1, 2, 5):
         answer = model(

@@ -22,7 +22,7 @@ import numpy as np
 
 from stages import arithmetic, command, kinds, trained
 from stages.errors import InputError, naming
-from stages.files import models, parameters
+from stages.files import examples, models, parameters
 from stages.files.task_data import TaskData
 from stages.files.writing import expect_place, whole, write_text
 
@@ -83,14 +83,15 @@ def export(task: str, module: "Export", data: TaskData[Any, Any], form: str, out
             no files.
     """
     network, _ = trained.load(task)
+    fitted = examples.read_arrays(Path("data/evaluations") / task)[0]
     # The layers of plain Keras, which other programs can read.
     plain = models.read(Path("data/models") / task / "model.keras")
-    about = {"task": task, "format": form, **module.about(data, network)}
+    about = {"task": task, "format": form, **module.about(data, network, fitted)}
 
     def check(answer: Answer) -> float:
-        return expect_close(module.difference(data, network, answer))
+        return expect_close(module.difference(data, network, fitted, answer))
 
-    serve = module.serving(data, plain)
+    serve = module.serving(data, plain, fitted)
     return WRITERS[form](serve, plain, about, output, check)
 
 

@@ -1,6 +1,7 @@
 """What the stages before have written for a task, read when it is asked for."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -43,6 +44,12 @@ class TaskData(Generic[About, Examples]):
     @cached_property
     def examples(self) -> Examples:
         return examples.read(self._folder, self._model)
+
+    def with_examples(self, examples: Examples) -> "TaskData[About, Examples]":
+        """Returns the same data with other examples."""
+        other = copy(self)
+        other.examples = examples
+        return other
 
     def text(self, name: str) -> str:
         """Returns the content of a text file that the preparing stage wrote."""

@@ -17,6 +17,7 @@ from stages.files.task_data import IngestedTable, TaskData
 from stages.formats import FileFormat
 from stages.kinds.data import (
     Answer,
+    Arrays,
     Baselines,
     Evaluation,
     Judged,
@@ -171,13 +172,16 @@ class Predict(WithParameters, Protocol):
 
 
 class Export(Protocol):
-    """A trained network for use without this project. Optional: `tools.export` asks for it."""
+    """A trained network for use without this project. Optional: `tools.export` asks for it.
 
-    def serving(self, data: TaskData[Any, Any], network: Any) -> Any:
+    `fitted` are the arrays of the evaluation.
+    """
+
+    def serving(self, data: TaskData[Any, Any], network: Any, fitted: Arrays) -> Any:
         """Returns a TensorFlow function with an input signature: a dictionary of inputs, raw, in
         batches of any size, to a dictionary of outputs. The network is one of plain Keras."""
 
-    def about(self, data: TaskData[Any, Any], network: Any) -> dict[str, Any]:
+    def about(self, data: TaskData[Any, Any], network: Any, fitted: Arrays) -> dict[str, Any]:
         """Returns what a caller has to know, as JSON has it: `inputs` and `outputs` by their names,
         and what they mean."""
 
@@ -185,6 +189,7 @@ class Export(Protocol):
         self,
         data: TaskData[Any, Any],
         network: Any,
+        fitted: Arrays,
         answer: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
     ) -> float:
         """Returns how far an exported model, of inputs to outputs, is from the trained network at

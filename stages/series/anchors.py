@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.optimize import nnls
 
 from stages.series import regressions
-from stages.series.regressions import Frame, Groups, chunks, has_level
+from stages.series.regressions import Differences, Frame, Groups, chunks, has_level
 from stages.series.windows import Windows
 
 ALPHAS = tuple(10.0**power for power in range(-3, 5))
@@ -31,12 +32,12 @@ SHRINKAGE = 100.0
 class Map:
     """A linear map from a window to its horizon, both as differences from the last value.
 
-    forecast = x @ kernel + spread * by_spread + intercept, where x (batch, lookback * inputs) is
-    the window and spread (batch, horizon * targets) the standard deviation of the target's own
-    past.
+    forecast = x @ kernel + spread * by_spread + intercept, where x (batch, features) is the window
+    and what is planned, as in `stages.series.regressions.Differences`, and spread (batch, horizon *
+    targets) the standard deviation of the target's own past.
 
     Attributes:
-        kernel: (lookback * inputs, horizon * targets). by_spread, intercept: (horizon * targets,).
+        kernel: (features, horizon * targets). by_spread, intercept: (horizon * targets,).
     """
 
     kernel: np.ndarray
@@ -60,6 +61,8 @@ class Anchor(Map):
     penalties: dict[str, float | None]
 
 
+# Kernels and intercepts, for each penalty.
+Fits = list[tuple[np.ndarray, np.ndarray]]
 # The maps of each part by their penalty, or the one map of a forecast without any fit by None.
 Parts = dict[str, dict[float | None, Map]]
 
@@ -74,7 +77,10 @@ def fit(train: Windows, validation: Windows, season: int) -> Anchor:
     """
     parts = _parts(train, season)
     collected = [differences(validation, indices) for indices in _spaced(validation, MOST_WINDOWS)]
-    x, y, mask, spread = (np.concatenate(arrays) for arrays in zip(*collected, strict=True))
+    x, y, mask, spread = (
+        np.concatenate([getattr(found, name) for found in collected])
+        for name in ("x", "y", "mask", "spread")
+    )
     spread = np.tile(spread, validation.horizon)
     penalties, residuals = {}, []
     for name, maps in parts.items():
@@ -92,24 +98,65 @@ def refit(anchor: Anchor, windows: Windows, season: int) -> Anchor:
 
 
 def _parts(windows: Windows, season: int) -> Parts:
-    lookback, horizon = windows.lookback, windows.horizon
     parts: Parts = {}
     if has_level(windows):
-        for name, level in _naive(lookback, horizon, season):
-            parts[name] = {None: _own(windows, level)}
-        plain, scaled = (_sums(windows, by_spread) for by_spread in (False, True))
-        for name, frame in _frames(lookback, horizon, season):
-            fits = regressions.fit(scaled if frame.scaled else plain, ALPHAS, frame)
-            maps = [_embedded(windows, *fitted, frame.scaled) for fitted in fits]
-            parts[name] = dict(zip(ALPHAS, maps, strict=True))
-    features = lookback * len(windows.inputs)
-    if not parts or (len(windows.inputs) > 1 and features <= MOST_FEATURES):
-        fits = regressions.fit(_all_columns(windows), ALPHAS)
-        parts["ridge on all columns"] = {
-            alpha: Map(kernel, np.zeros_like(intercept), intercept)
-            for alpha, (kernel, intercept) in zip(ALPHAS, fits, strict=True)
-        }
+        parts |= _of_own_past(windows, season)
+    if not parts or (len(windows.inputs) > 1 and _features(windows) <= MOST_FEATURES):
+        spaced = _spaced(windows, 16 * MOST_WINDOWS)
+        fits = regressions.on_all_columns(windows, spaced, ALPHAS, level=has_level(windows))
+        maps = (Map(kernel, np.zeros_like(intercept), intercept) for kernel, intercept in fits)
+        parts["ridge on all columns"] = dict(zip(ALPHAS, maps, strict=True))
     return parts
+
+
+def _of_own_past(windows: Windows, season: int) -> Parts:
+    """Returns the parts in which each target sees its own past, and what is planned."""
+    lookback, horizon = windows.lookback, windows.horizon
+    parts: Parts = {
+        name: {None: _embedded(windows, level, np.zeros(horizon), False)}
+        for name, level in _naive(lookback, horizon, season)
+    }
+
+    def add(name: str, fits: Fits, scaled: bool = False) -> None:
+        maps = (_embedded(windows, *fitted, scaled) for fitted in fits)
+        parts[name] = dict(zip(ALPHAS, maps, strict=True))
+
+    frames = _frames(lookback, horizon, season)
+    plain, scaled = (_sums(windows, by_spread) for by_spread in (False, True))
+    for name, frame in frames.items():
+        add(f"ridge from {name}", regressions.fit(plain, ALPHAS, frame))
+    for name, frame in frames.items():
+        if name != "last season":
+            add(f"scaled ridge from {name}", regressions.fit(scaled, ALPHAS, frame), True)
+    if lookback + horizon * windows.planned <= MOST_FEATURES:
+        for name, frame in frames.items() if windows.planned else ():
+            for part, fits in _planned(windows, name, frame):
+                add(part, fits)
+    return parts
+
+
+def _planned(windows: Windows, name: str, frame: Frame) -> Iterator[tuple[str, Fits]]:
+    """Yields the regression with what is planned, and, but for the last season, whose level is that
+    of the season, one on what is planned alone, with coefficients that all steps share."""
+    lookback, horizon, planned = windows.lookback, windows.horizon, windows.planned
+    moved = regressions.moves(frame.level, planned)
+    sums = _sums(windows, False, moved)
+    level = np.pad(frame.level, ((0, horizon * planned), (0, 0)))
+
+    def on_all_steps(fits: Fits) -> Fits:
+        return [
+            (np.concatenate([kernel[:lookback], moved @ kernel[lookback:]]), intercept)
+            for kernel, intercept in fits
+        ]
+
+    both = Frame(block_diag(frame.view, np.eye(horizon * planned)), level)
+    fits = regressions.fit(sums, ALPHAS, both)
+    yield f"ridge from {name} and what is planned", on_all_steps(fits)
+    if name != "last season":
+        views = np.eye(lookback + horizon * planned)[:, lookback:]
+        views = views.reshape(-1, horizon, planned).transpose(1, 0, 2)
+        fits = regressions.fit_shared(sums, ALPHAS, level, views)
+        yield f"{name} and what is planned", on_all_steps(fits)
 
 
 def _blend(parts: Parts, shares: dict[str, float], penalties: dict[str, float | None]) -> Anchor:
@@ -190,8 +237,8 @@ def _repeated(lookback: int, horizon: int, season: int) -> np.ndarray:
     return repeated
 
 
-def _frames(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, Frame]]:
-    """Yields the frames of the regressions."""
+def _frames(lookback: int, horizon: int, season: int) -> dict[str, Frame]:
+    """Returns the frames of the regressions."""
     whole, last = np.eye(lookback), np.zeros((lookback, horizon))
     mean = np.full((lookback, 1), 1 / lookback)
     frames = {
@@ -202,50 +249,56 @@ def _frames(lookback: int, horizon: int, season: int) -> Iterator[tuple[str, Fra
         repeated = _repeated(lookback, horizon, season)
         frames["last season"] = Frame(whole, repeated)
         frames["season"] = Frame(whole[:, season:] - whole[:, :-season], repeated)
-    for name, frame in frames.items():
-        yield f"ridge from {name}", frame
-    for name, frame in frames.items():
-        if name != "last season":
-            yield f"scaled ridge from {name}", Frame(frame.view, frame.level, scaled=True)
+    return frames
 
 
-def _sums(windows: Windows, by_spread: bool) -> Groups:
+def _features(windows: Windows) -> int:
+    """Returns how many features the map of a window has."""
+    past = windows.lookback * len(windows.inputs)
+    return past + (windows.lookback + windows.horizon) * windows.planned
+
+
+def _sums(windows: Windows, by_spread: bool, moved: np.ndarray | None = None) -> Groups:
     """Returns the sums over the windows of all targets, each of which sees its own past; divided by
-    the spread where asked."""
+    the spread where asked.
+
+    Args:
+        moved: how each also sees what is planned, as `stages.series.regressions.moves` returns it.
+    """
+    lookback = windows.lookback
+    behind = 0 if moved is None else moved.shape[1]
 
     def rows() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for indices in _spaced(windows, 16 * MOST_WINDOWS):
-            x, y, mask, spread = own_past(windows, indices)
-            size = spread if by_spread else 1.0
-            yield x / size, y / size, mask
+            found = own_past(windows, indices)
+            size = found.spread if by_spread else 1.0
+            x = found.x[:, :lookback] / size
+            if moved is not None:
+                x = np.concatenate([x, found.x[:, lookback:] @ moved], axis=1)
+            yield x, found.y / size, found.mask
 
-    return regressions.grouped(rows, windows.lookback, windows.horizon)
-
-
-def _all_columns(windows: Windows) -> Groups:
-    """Returns the sums over the windows, for targets that each see all columns."""
-    return regressions.on_all_columns(
-        windows, _spaced(windows, 16 * MOST_WINDOWS), level=has_level(windows)
-    )
-
-
-def _own(windows: Windows, kernel: np.ndarray) -> Map:
-    return _embedded(windows, kernel, np.zeros(windows.horizon), False)
+    return regressions.grouped(rows, lookback + behind, windows.horizon)
 
 
 def _embedded(windows: Windows, kernel: np.ndarray, intercept: np.ndarray, scaled: bool) -> Map:
-    """Returns the map of all columns in which each target sees its own past alone.
+    """Returns the map of all columns in which each target sees its own past, and what is planned,
+    alone.
 
     Args:
-        kernel: (lookback, horizon). intercept: (horizon,), in units of the spread if `scaled`.
+        kernel: (lookback, horizon), or with what is planned behind it. intercept: (horizon,), in
+            units of the spread if `scaled`.
     """
     lookback, horizon, targets = windows.lookback, windows.horizon, len(windows.targets)
-    whole = np.zeros((lookback, len(windows.inputs), horizon, targets))
+    inputs = len(windows.inputs)
+    whole = np.zeros((_features(windows), horizon, targets))
     for target, column in enumerate(windows.targets):
-        whole[:, windows.inputs.index(column), :, target] = kernel
+        first = windows.inputs.index(column)
+        whole[first : lookback * inputs : inputs, :, target] = kernel[:lookback]
+    behind = kernel[lookback:, :, None]
+    whole[lookback * inputs :][: len(behind)] = behind
     repeated, none = np.repeat(intercept, targets), np.zeros(horizon * targets)
     return Map(
-        whole.reshape(lookback * len(windows.inputs), -1),
+        whole.reshape(len(whole), -1),
         repeated if scaled else none,
         none if scaled else repeated,
     )
@@ -284,31 +337,29 @@ def _spaced(windows: Windows, most: int) -> list[np.ndarray]:
     return [kept[chunk] for chunk in chunks(len(kept))]
 
 
-def differences(
-    windows: Windows, indices: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns windows and targets as differences from the last known value, where it is known: x,
-    y, mask and spread of `stages.series.regressions.differences`."""
-    x, y, mask, _, spread = regressions.differences(windows, indices, level=has_level(windows))
-    return x, y, mask, spread
+def differences(windows: Windows, indices: np.ndarray) -> Differences:
+    """Returns windows and targets as differences from the last known value, where it is known."""
+    return regressions.differences(windows, indices, level=has_level(windows))
 
 
-def own_past(
-    windows: Windows, indices: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns what `differences` does with a row for each window and target: x (rows, lookback), y
-    and mask (rows, horizon), spread (rows, 1)."""
-    x, y, mask, spread = differences(windows, indices)
-    count, targets = len(indices), len(windows.targets)
+def own_past(windows: Windows, indices: np.ndarray) -> Differences:
+    """Returns what `differences` does with a row for each window and target: x (rows, lookback +
+    what is planned), y and mask (rows, horizon), spread (rows, 1)."""
+    found = differences(windows, indices)
+    count, targets, inputs = len(indices), len(windows.targets), len(windows.inputs)
     seen = [windows.inputs.index(target) for target in windows.targets]
-    past = x.reshape(count, windows.lookback, -1)[:, :, seen].transpose(0, 2, 1)
-    y, mask = (
-        array.reshape(count, windows.horizon, targets).transpose(0, 2, 1) for array in (y, mask)
-    )
-    rows = count * targets
-    return (
-        past.reshape(rows, -1),
-        y.reshape(rows, -1),
-        mask.reshape(rows, -1),
-        spread.reshape(rows, 1),
+    past, planned = np.split(found.x, [windows.lookback * inputs], axis=1)
+    past = past.reshape(count, windows.lookback, inputs)[:, :, seen].transpose(0, 2, 1)
+
+    def by_target(array: np.ndarray) -> np.ndarray:
+        return array.reshape(count, -1, targets).transpose(0, 2, 1).reshape(count * targets, -1)
+
+    return Differences(
+        x=np.concatenate(
+            [past.reshape(count * targets, -1), np.repeat(planned, targets, axis=0)], axis=1
+        ),
+        y=by_target(found.y),
+        mask=by_target(found.mask),
+        last=by_target(found.last),
+        spread=by_target(found.spread),
     )

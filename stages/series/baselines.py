@@ -118,13 +118,15 @@ LOCAL: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"naive2": naiv
 
 @dataclass(frozen=True)
 class Ridge:
-    """Ridge regression from a window to its horizon, both minus the last value, over all series.
+    """Ridge regression from a window, and what is planned for its horizon, to the horizon, all
+    minus the last value, over all series.
 
     Subtracting the last value is what makes linear forecasts competitive: Zeng et al., "Are
     Transformers effective for time series forecasting?", 2023 (NLinear).
 
     Attributes:
-        coefficients: (lookback * inputs, horizon * targets).
+        coefficients: (features, horizon * targets), of the x of
+            `stages.series.regressions.Differences`.
         intercept: (horizon * targets,).
         alpha: the penalty, chosen on the validation windows.
     """
@@ -135,9 +137,9 @@ class Ridge:
 
     def forecast(self, windows: Windows, indices: np.ndarray) -> np.ndarray:
         """Returns the forecasts (indices, horizon, targets), in the units of the windows."""
-        x, _, _, last, _ = differences(windows, indices)
-        changes = x @ self.coefficients + self.intercept
-        return changes.reshape(len(indices), windows.horizon, -1) + last
+        found = differences(windows, indices)
+        changes = found.x @ self.coefficients + self.intercept
+        return changes.reshape(len(indices), windows.horizon, -1) + found.last
 
 
 def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) -> Ridge:
@@ -146,14 +148,12 @@ def fit_ridge(train: Windows, validation: Windows, alphas: tuple[float, ...]) ->
     Targets that were filled in count neither in the fit nor in the error: an output with such
     targets is fitted on the other windows.
     """
-    groups = regressions.on_all_columns(train, chunks(len(train)))
-    candidates = [
-        Ridge(*fitted, alpha)
-        for fitted, alpha in zip(regressions.fit(groups, alphas), alphas, strict=True)
-    ]
+    fits = regressions.on_all_columns(train, chunks(len(train)), alphas)
+    candidates = [Ridge(*fitted, alpha) for fitted, alpha in zip(fits, alphas, strict=True)]
     errors = np.zeros(len(alphas))
     for indices in chunks(len(validation)):
-        x, y, mask, _, _ = differences(validation, indices)
+        found = differences(validation, indices)
         for index, ridge in enumerate(candidates):
-            errors[index] += (((x @ ridge.coefficients + ridge.intercept - y) ** 2) * mask).sum()
+            residuals = (found.x @ ridge.coefficients + ridge.intercept - found.y) * found.mask
+            errors[index] += (residuals**2).sum()
     return candidates[int(np.argmin(errors))]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from stages.series.windows import Windows
 
@@ -81,12 +82,32 @@ Groups = list[tuple[np.ndarray, Sums]]
 
 @dataclass(frozen=True)
 class Frame:
-    """How a regression sees a window: `view` (lookback, features) of it, to forecast the difference
-    from `level` (lookback, horizon); where it is `scaled`, both divided by the spread."""
+    """How a regression sees x (features): `view` (features, seen) of it, to forecast the difference
+    from `level` (features, outputs)."""
 
     view: np.ndarray
     level: np.ndarray
-    scaled: bool = False
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Windows and targets as differences from the last known value, or as they are.
+
+    Attributes:
+        x: (windows, lookback * inputs + (lookback + horizon) * planned) the windows minus their
+            last step, and behind them what is planned for each step, as it is.
+        y: (windows, horizon * targets) the targets minus the last known value.
+        mask: (windows, horizon * targets) which targets were not filled in.
+        last: (windows, 1, targets) the last known value.
+        spread: (windows, targets) the standard deviation of each target's past, 1 where a window
+            does not have it.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mask: np.ndarray
+    last: np.ndarray
+    spread: np.ndarray
 
 
 def chunks(count: int, size: int | None = None) -> list[np.ndarray]:
@@ -101,20 +122,9 @@ def has_level(windows: Windows) -> bool:
     return set(windows.targets) <= set(windows.inputs)
 
 
-def differences(
-    windows: Windows, indices: np.ndarray, *, level: bool = True
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def differences(windows: Windows, indices: np.ndarray, *, level: bool = True) -> Differences:
     """Returns windows and targets as differences from the last known value; as they are where there
-    is to be no `level`.
-
-    Returns:
-        x: (indices, lookback * inputs) the windows minus their last step.
-        y: (indices, horizon * targets) the targets minus the last known value.
-        mask: (indices, horizon * targets) which targets were not filled in.
-        last: (indices, 1, targets) the last known value.
-        spread: (indices, targets) the standard deviation of each target's past, 1 where a window
-            does not have it.
-    """
+    is to be no `level`."""
     batch, rows = windows.cut(indices), len(indices)
     window = batch["inputs"]["window"].astype(np.float64)
     targets = batch["targets"].astype(np.float64)
@@ -126,17 +136,36 @@ def differences(
         spread = np.sqrt(window[:, :, seen].var(axis=1) + SPREAD)
     if level:
         window, targets = window - window[:, -1:], targets - last
-    return (
-        window.reshape(rows, -1),
-        targets.reshape(rows, -1),
-        batch["mask"].reshape(rows, -1) > 0,
-        last,
-        spread,
+    known = batch["inputs"]["known"]
+    planned = known[:, :, known.shape[2] - windows.planned :]
+    return Differences(
+        x=np.concatenate([window.reshape(rows, -1), planned.reshape(rows, -1)], axis=1),
+        y=targets.reshape(rows, -1),
+        mask=batch["mask"].reshape(rows, -1) > 0,
+        last=last,
+        spread=spread,
     )
 
 
-def on_all_columns(windows: Windows, parts: Iterable[np.ndarray], *, level: bool = True) -> Groups:
-    """Returns the sums over the windows, for targets that each see all columns.
+def moves(level: np.ndarray, planned: int) -> np.ndarray:
+    """Returns the view of what is planned for each step of a window, and of the horizon, that is
+    its difference from a level, as targets are seen: ((lookback + horizon) * planned, horizon *
+    planned).
+
+    Args:
+        level: (lookback, horizon) the level of each step, of differences from the last value.
+    """
+    lookback, horizon = level.shape
+    matrix = np.concatenate([-level, np.eye(horizon)])
+    matrix[lookback - 1] -= 1 - level.sum(axis=0)
+    return np.kron(matrix, np.eye(planned))
+
+
+def on_all_columns(
+    train: Windows, parts: Iterable[np.ndarray], alphas: tuple[float, ...], *, level: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Fits targets that each see all columns, and what is planned, over the windows. Returns kernel
+    (features, outputs) and intercept (outputs,) for each penalty.
 
     Args:
         parts: the indices of the windows, some at a time.
@@ -145,11 +174,20 @@ def on_all_columns(windows: Windows, parts: Iterable[np.ndarray], *, level: bool
 
     def rows() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for indices in parts:
-            x, y, mask, _, _ = differences(windows, indices, level=level)
-            yield x, y, mask
+            found = differences(train, indices, level=level)
+            yield found.x, found.y, found.mask
 
-    return grouped(
-        rows, windows.lookback * len(windows.inputs), windows.horizon * len(windows.targets)
+    lookback, horizon, planned = train.lookback, train.horizon, train.planned
+    seen, outputs = lookback * len(train.inputs), horizon * len(train.targets)
+    features = seen + (lookback + horizon) * planned
+    groups = grouped(rows, features, outputs)
+    if not planned:
+        return fit(groups, alphas)
+    moved = moves(np.zeros((lookback, horizon)), planned)
+    if not level:
+        moved[: lookback * planned] = 0
+    return fit(
+        groups, alphas, Frame(block_diag(np.eye(seen), moved), np.zeros((features, outputs)))
     )
 
 
@@ -186,4 +224,33 @@ def fit(
                 own if frame is None else frame.level[:, columns] + frame.view @ own
             )
             intercept[columns] = own_intercept
+    return fits
+
+
+def fit_shared(
+    groups: Groups, alphas: tuple[float, ...], level: np.ndarray, views: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Fits coefficients that all outputs share, and returns what `fit` does.
+
+    Args:
+        level: (features, outputs) what each output is forecast as the difference from.
+        views: (outputs, features, seen) how each output sees the features.
+    """
+    size = views.shape[2]
+    products, projected = np.zeros((size, size)), np.zeros(size)
+    for columns, sums in groups:
+        if not sums.count:
+            continue
+        xx = sums.xx - np.outer(sums.x, sums.x) / sums.count
+        xy = sums.xy - np.outer(sums.x, sums.y) / sums.count - xx @ level[:, columns]
+        for place, output in enumerate(columns):
+            products += views[output].T @ xx @ views[output]
+            projected += views[output].T @ xy[:, place]
+    fits = []
+    for alpha in alphas:
+        shared = np.linalg.solve(products + alpha * np.eye(size), projected)
+        kernel, intercept = level + np.einsum("ofs,s->fo", views, shared), np.zeros(level.shape[1])
+        for columns, sums in groups:
+            intercept[columns] = (sums.y - sums.x @ kernel[:, columns]) / max(sums.count, 1)
+        fits.append((kernel, intercept))
     return fits

@@ -1,7 +1,8 @@
 """Windows as an index: a window is the row of its first target; its values are cut from the series
 when a batch needs them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,21 +47,28 @@ class Windows:
         values: (rows, columns) float32, scaled; may be memory-mapped.
         observed: (rows, targets) bool, False where a target was filled in: such values are seen but
             never scored.
-        calendar: (rows, features) float32.
+        known: (rows, features) float32, what is known of each step, also of those to come.
         spans: (series, 2) rows that can be a window's first target.
         stride: steps between windows of a series.
         inputs, targets: the columns of `values` that are seen and predicted.
+        planned: how many of the last features of `known` are no cycles of the calendar.
+        inputs_observed: (rows, inputs) bool, False where an input was filled in; None where the
+            network is not told.
+        of_series: inputs that are the same in all windows of a series, (series, columns), by name.
     """
 
     values: np.ndarray
     observed: np.ndarray
-    calendar: np.ndarray
+    known: np.ndarray
     spans: np.ndarray
     lookback: int
     horizon: int
     stride: int
     inputs: list[int]
     targets: list[int]
+    planned: int = 0
+    inputs_observed: np.ndarray | None = None
+    of_series: Mapping[str, np.ndarray] = field(default_factory=dict)
     streams = None  # a window needs no other
     lengths = None  # all windows have the same
 
@@ -86,16 +94,22 @@ class Windows:
         """Returns the windows `indices` as a batch.
 
         Returns:
-            `inputs`: `window` (windows, lookback, inputs), `calendar` (windows, lookback + horizon,
-            features) and `series` (windows,) int32; and what `future` returns.
+            `inputs`: `window` (windows, lookback, inputs), `known` (windows, lookback + horizon,
+            features) and `series` (windows,) int32; where there are any, `observed` (windows,
+            lookback, inputs) float32, 0 for what was filled in, and those of the series (windows,
+            columns); and what `future` returns.
         """
         origins, series = self.locate(indices)
         steps = origins[:, None] + np.arange(-self.lookback, self.horizon)
         inputs = {
             "window": _columns(self.values[steps[:, : self.lookback]], self.inputs),
-            "calendar": self.calendar[steps],
+            "known": self.known[steps],
             "series": series.astype(np.int32),
+            **{name: array[series] for name, array in self.of_series.items()},
         }
+        if self.inputs_observed is not None:
+            marks = self.inputs_observed[steps[:, : self.lookback]]
+            inputs["observed"] = marks.astype(np.float32)
         future = self.future(indices)
         return {"inputs": inputs, "targets": future["targets"], "mask": future["mask"]}
 

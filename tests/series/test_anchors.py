@@ -37,8 +37,8 @@ def of_series(
 
 def forecast(anchor: anchors.Anchor, source: Windows) -> np.ndarray:
     """Returns what the anchor says for all windows, as differences from the last value."""
-    x, _, _, spread = anchors.differences(source, np.arange(len(source)))
-    return anchor(x, np.tile(spread, source.horizon))
+    found = anchors.differences(source, np.arange(len(source)))
+    return anchor(found.x, np.tile(found.spread, source.horizon))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def forecast(anchor: anchors.Anchor, source: Windows) -> np.ndarray:
 )
 def test_series_without_noise_are_continued(name: str, values: np.ndarray, season: int) -> None:
     train, validation = of_series(values[:, None] / values.max(), 18, 7)
-    _, y, _, _ = anchors.differences(validation, np.arange(len(validation)))
+    y = anchors.differences(validation, np.arange(len(validation))).y
     found = forecast(anchors.fit(train, validation, season), validation)
     assert np.abs(found - y).max() < 0.02
 
@@ -87,15 +87,11 @@ def test_each_part_is_the_regression_that_it_is_named_after() -> None:
             spread,
         ),
     }
-    plain, scaled = (anchors._sums(train, by_spread) for by_spread in (False, True))
-    frames = dict(anchors._frames(6, 2, 3))
+    parts = anchors._parts(train, 3)
     for name, (x, y, level, size) in expected.items():
-        fits = regressions.fit(
-            scaled if frames[name].scaled else plain, anchors.ALPHAS, frames[name]
-        )
-        for alpha, (kernel, intercept) in zip(anchors.ALPHAS, fits, strict=True):
+        for alpha in anchors.ALPHAS:
             model = Ridge(alpha=alpha).fit(x, y)
-            part = anchors._embedded(train, kernel, intercept, frames[name].scaled)
+            part = parts[name][alpha]
             np.testing.assert_allclose(
                 part(window - last, np.tile(spread, 2)) + last,
                 model.predict(x) * size + level,
@@ -152,12 +148,19 @@ def test_a_smoothed_season_is_that_of_a_loop() -> None:
 
 def test_each_target_sees_its_own_past_alone_in_all_parts_but_one() -> None:
     rng = np.random.default_rng(3)
-    train, validation = of_series(np.cumsum(rng.normal(size=(160, 2)), axis=0), 5, 3)
-    anchor = anchors.fit(train, validation, 1)
-    assert "ridge on all columns" in anchor.parts
-    kernel = anchors._own(train, np.eye(5)[:, :3]).kernel.reshape(5, 2, 3, 2)
-    np.testing.assert_array_equal(kernel[:, 0, :, 1], 0)
-    np.testing.assert_array_equal(kernel[:, 1, :, 1], np.eye(5)[:, :3])
+    train, _ = of_series(np.cumsum(rng.normal(size=(160, 2)), axis=0), 5, 3)
+    parts = anchors._parts(train, 1)
+    assert {"ridge on all columns", "ridge from mean", "trend"} <= set(parts)
+    for name, maps in parts.items():
+        for fitted in maps.values():
+            kernel = fitted.kernel.reshape(5, 2, 3, 2)
+            own = [kernel[:, target, :, target] for target in (0, 1)]
+            if name == "ridge on all columns":
+                assert kernel[:, 0, :, 1].any()
+                continue
+            assert not kernel[:, 0, :, 1].any()
+            assert not kernel[:, 1, :, 0].any()
+            np.testing.assert_array_equal(*own)
 
 
 def test_targets_that_were_filled_in_count_nowhere() -> None:
@@ -165,11 +168,86 @@ def test_targets_that_were_filled_in_count_nowhere() -> None:
     values = np.cumsum(rng.normal(size=(160, 1)), axis=0)
     observed = rng.random(values.shape) > 0.2
     train, _ = of_series(values, 4, 2, observed)
-    groups = anchors._sums(train, by_spread=False)
-    rows = train.locate(np.arange(len(train)))[0]
-    assert {int(columns[0]): sums.count for columns, sums in groups} == {
-        step: observed[rows + step, 0].sum() for step in range(2)
+    cut = train.cut(np.arange(len(train)))
+    window, future = cut["inputs"]["window"][:, :, 0], cut["targets"][:, :, 0]
+    last = window[:, -1:]
+    for alpha, fitted in anchors._parts(train, 1)["ridge from last value"].items():
+        for step in range(2):
+            counts = cut["mask"][:, step, 0] > 0
+            assert 0 < counts.sum() < len(counts)
+            model = Ridge(alpha=alpha).fit(
+                (window - last)[counts].astype(float), (future - last)[counts, step].astype(float)
+            )
+            np.testing.assert_allclose(fitted.kernel[:, step], model.coef_, atol=1e-8)
+
+
+def planned_windows(rows: int, lookback: int, horizon: int) -> tuple[Windows, Windows]:
+    """Returns training and validation windows of a series that two planned inputs move, the first
+    feature of a cycle in front of them."""
+    rng = np.random.default_rng(8)
+    known = rng.normal(size=(rows, 3)).astype(np.float32)
+    values = np.cumsum(0.1 * rng.normal(size=(rows, 1)), axis=0) + known[:, 1:] @ [[2.0], [-1.0]]
+    parts = (replace(part, known=known, planned=2) for part in of_series(values, lookback, horizon))
+    return tuple(parts)  # type: ignore[return-value]
+
+
+def test_what_is_planned_counts_as_its_difference_from_the_level() -> None:
+    train, _ = planned_windows(200, 6, 2)
+    cut = train.cut(np.arange(len(train)))
+    window = cut["inputs"]["window"][:, :, 0].astype(float)
+    future = cut["targets"][:, :, 0].astype(float)
+    planned = cut["inputs"]["known"][:, :, 1:].astype(float)
+    past, coming = planned[:, :6], planned[:, 6:]
+    last = window[:, -1:]
+    levels = {
+        "last value": (last, past[:, -1:]),
+        "mean": (window.mean(axis=1, keepdims=True), past.mean(axis=1, keepdims=True)),
+        "season": (window[:, [3, 4]], past[:, [3, 4]]),
     }
+    found = anchors.differences(train, np.arange(len(train))).x
+    parts = anchors._parts(train, 3)
+    for name, (level, planned_level) in levels.items():
+        seen = window[:, 3:] - window[:, :-3] if name == "season" else window - level
+        moved = coming - planned_level
+        x = np.concatenate([seen, moved.reshape(len(moved), -1)], axis=1)
+        centred = moved - moved.mean(axis=0)
+        for alpha in (0.01, 10.0):
+            model = Ridge(alpha=alpha).fit(x, future - level)
+            part = parts[f"ridge from {name} and what is planned"][alpha]
+            expected = model.predict(x) + level - last
+            np.testing.assert_allclose(part(found, np.ones((1, 2))), expected, atol=1e-5)
+            # Of all steps together, each with its own intercept.
+            changes = future - level
+            shared = Ridge(alpha=alpha, fit_intercept=False).fit(
+                centred.reshape(-1, 2), (changes - changes.mean(axis=0)).ravel()
+            )
+            part = parts[f"{name} and what is planned"][alpha]
+            expected = centred @ shared.coef_ + changes.mean(axis=0) + level - last
+            np.testing.assert_allclose(part(found, np.ones((1, 2))), expected, atol=1e-5)
+
+
+def test_what_is_planned_is_seen_on_all_columns_of_the_horizon_alone() -> None:
+    train, _ = planned_windows(200, 4, 3)
+    [(kernel, intercept)] = regressions.on_all_columns(train, [np.arange(len(train))], (0.1,))
+    cut = train.cut(np.arange(len(train)))
+    window, planned = cut["inputs"]["window"][:, :, 0], cut["inputs"]["known"][:, :, 1:]
+    last = window[:, -1:].astype(float)
+    moved = (planned[:, 4:] - planned[:, 3:4]).reshape(len(window), -1)
+    x, y = np.concatenate([window - last, moved], axis=1), cut["targets"][:, :, 0] - last
+    found = anchors.differences(train, np.arange(len(train))).x
+    expected = Ridge(alpha=0.1).fit(x, y).predict(x)
+    np.testing.assert_allclose(found @ kernel + intercept, expected, atol=1e-5)
+
+
+def test_a_blend_uses_what_is_planned() -> None:
+    train, validation = planned_windows(200, 6, 2)
+    blind = [replace(part, planned=0) for part in (train, validation)]
+    errors = []
+    for one, other in ((train, validation), blind):
+        found = anchors.differences(other, np.arange(len(other)))
+        residuals = found.y - forecast(anchors.fit(one, other, 1), other)
+        errors.append(float(np.sqrt((residuals**2).mean())))
+    assert errors[0] < 0.25 * errors[1]
 
 
 def test_targets_that_are_no_inputs_are_a_regression_on_what_is_seen() -> None:

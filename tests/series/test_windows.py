@@ -64,7 +64,7 @@ def test_every_window_is_the_one_that_a_loop_finds(case: tuple[np.ndarray, int, 
                 batch["inputs"]["window"][index], values[origin - lookback : origin]
             )
             np.testing.assert_array_equal(
-                batch["inputs"]["calendar"][index], calendar[origin - lookback : origin + horizon]
+                batch["inputs"]["known"][index], calendar[origin - lookback : origin + horizon]
             )
             np.testing.assert_array_equal(
                 batch["targets"][index], values[origin : origin + horizon, 1:]
@@ -141,6 +141,6 @@ def test_windows_of_validation_reach_back_into_training() -> None:
     validation = Windows(values, observed, values, spans(boundaries, 3, 2)[1], 3, 2, 1, [0], [0])
     batch = validation.cut(np.arange(len(validation)))
     assert batch["inputs"]["window"][..., 0].tolist() == [[3, 4, 5], [4, 5, 6]]
-    assert batch["inputs"]["calendar"][..., 0].tolist() == [[3, 4, 5, 6, 7], [4, 5, 6, 7, 8]]
+    assert batch["inputs"]["known"][..., 0].tolist() == [[3, 4, 5, 6, 7], [4, 5, 6, 7, 8]]
     assert batch["targets"][..., 0].tolist() == [[6, 7], [7, 8]]
     assert batch["mask"][..., 0].tolist() == [[1, 0], [0, 1]]

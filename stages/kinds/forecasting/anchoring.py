@@ -11,25 +11,34 @@ from stages.series.data import SeriesExamples
 from stages.series.regressions import SPREAD
 
 
-def anchored(window: Any, examples: SeriesExamples) -> Any:
+def anchored(inputs: dict[str, Any], examples: SeriesExamples) -> Any:
     """Returns the closed-form forecast, (batch, horizon, targets), as a dense layer."""
     from keras import layers, ops
 
+    window, parts = inputs["window"], []
+    if planned := examples.windows_of("train").planned:
+        parts = [layers.Flatten()(inputs["known"][:, :, -planned:])]
     anchor, shape = examples.anchor, (examples.horizon, len(examples.targets))
     line = layers.Dense(shape[0] * shape[1], trainable=False, name="shortcut")
     seen = seen_targets(examples)
     if seen is None:
-        outputs = layers.Reshape(shape)(line(layers.Flatten()(window)))
+        outputs = layers.Reshape(shape)(line(_joined([layers.Flatten()(window), *parts])))
         line.set_weights([anchor.kernel, anchor.intercept])
         return outputs
     last, own = window[:, -1:], ops.take(window, seen, axis=-1)
     spread = ops.sqrt(ops.var(own, axis=1) + SPREAD)
-    features = ops.concatenate([layers.Flatten()(window - last), spread], axis=-1)
+    features = _joined([layers.Flatten()(window - last), *parts, spread])
     outputs = layers.Reshape(shape)(line(features))
     by_spread = anchor.by_spread.reshape(shape)[:, None] * np.eye(shape[1])
     by_spread = by_spread.transpose(1, 0, 2).reshape(shape[1], -1)
     line.set_weights([np.concatenate([anchor.kernel, by_spread]), anchor.intercept])
     return ops.take(last, seen, axis=-1) + outputs
+
+
+def _joined(parts: list[Any]) -> Any:
+    from keras import ops
+
+    return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
 
 def shrink(network: Any, share: float) -> None:

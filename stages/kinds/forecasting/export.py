@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from stages.files.task_data import TaskData
+from stages.kinds.data import Arrays
 from stages.kinds.forecasting.predict import last_windows
+from stages.series import ahead, bounds, statics
 from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.scaling import Scaler
 
 Data = TaskData[IngestedSeries, SeriesExamples]
 
@@ -25,11 +28,12 @@ PHASES = {
 __all__ = ["about", "difference", "serving"]
 
 
-def serving(data: Data, network: Any) -> Any:
+def serving(data: Data, network: Any, fitted: Arrays) -> Any:
     """Returns a TensorFlow function of a dictionary of the inputs that `about` describes, for
     batches of any size, to a dictionary of `forecast`.
 
-    Scaling, and the logarithm where the task takes it, are computed as float64.
+    Scaling, and the logarithm where the task takes it, are computed as float64. The forecast is
+    moved into the bounds.
     """
     from stages.networks.backend import tf
 
@@ -39,31 +43,43 @@ def serving(data: Data, network: Any) -> Any:
         name: tf.TensorSpec([None, *entry["shape"][1:]], types[entry["dtype"]], name=name)
         for name, entry in _inputs(data, network).items()
     }
-    shift, scale = np.asarray(examples.shift_), np.asarray(examples.scale_)
-    of_series = len(shift) > 1
+    low, high = fitted["bounds"].tolist()
 
-    def of(array: np.ndarray, inputs: dict[str, Any], columns: list[int]) -> Any:
-        """Returns (batch or 1, 1, columns)."""
-        rows = tf.constant(array[:, columns])
-        return (tf.gather(rows, inputs["series"]) if of_series else rows)[:, None]
+    def of(scaler: Scaler, inputs: dict[str, Any], columns: list[int]) -> list[Any]:
+        """Returns shift and scale, (batch or 1, 1, columns) each."""
+        rows = [tf.constant(array[:, columns]) for array in (scaler.shift_, scaler.scale_)]
+        if len(scaler.shift_) > 1:
+            rows = [tf.gather(array, inputs["series"]) for array in rows]
+        return [array[:, None] for array in rows]
 
     @tf.function(input_signature=[signature])
     def serve(inputs: dict[str, Any]) -> dict[str, Any]:
         raw = inputs["window"]
-        level, size = (of(array, inputs, examples.inputs) for array in (shift, scale))
+        level, size = of(examples.fitted_scaler, inputs, examples.inputs)
         window = ((_logarithm(raw) if examples.log else raw) - level) / size
-        known = {**inputs, "window": tf.cast(window, tf.float32)}
-        outputs = network({name: known[name] for name in network.input}, training=False)
-        level, size = (of(array, inputs, examples.targets) for array in (shift, scale))
+        given = {**inputs, "window": tf.cast(window, tf.float32)}
+        if "known" in inputs:
+            level, size = of(examples.known_scaler, inputs, list(range(examples.known.shape[1])))
+            given["known"] = tf.cast((inputs["known"] - level) / size, tf.float32)
+        if "static" in inputs:
+            mean, deviation = np.array(list(examples.standardisation.values())).T
+            given["static"] = tf.cast((inputs["static"] - mean) / deviation, tf.float32)
+        outputs = network({name: given[name] for name in network.input}, training=False)
+        level, size = of(examples.fitted_scaler, inputs, examples.targets)
         restored = tf.cast(outputs, tf.float64) * size + level
-        return {"forecast": tf.exp(restored) if examples.log else restored}
+        forecast = tf.exp(restored) if examples.log else restored
+        forecast = tf.maximum(forecast, low) if np.isfinite(low) else forecast
+        return {"forecast": tf.minimum(forecast, high) if np.isfinite(high) else forecast}
 
     return serve
 
 
-def about(data: Data, network: Any) -> dict[str, Any]:
+def about(data: Data, network: Any, fitted: Arrays) -> dict[str, Any]:
     """Returns what a caller has to know of the inputs and outputs, and of the task."""
     examples, ingested = data.examples, data.ingested.about
+    minimum, maximum = (
+        bound if np.isfinite(bound) else None for bound in fitted["bounds"].tolist()
+    )
     return {
         "inputs": _inputs(data, network),
         "outputs": {
@@ -72,6 +88,8 @@ def about(data: Data, network: Any) -> dict[str, Any]:
                 "dtype": "float64",
                 "columns": examples.target_names,
                 "meaning": "the steps after the window, in the units of the raw data",
+                "minimum": minimum,
+                "maximum": maximum,
             }
         },
         "frequency": examples.frequency,
@@ -86,6 +104,7 @@ def about(data: Data, network: Any) -> dict[str, Any]:
 def difference(
     data: Data,
     network: Any,
+    fitted: Arrays,
     answer: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
 ) -> float:
     """Returns how far an exported model is at most from what the trained network forecasts after
@@ -98,14 +117,19 @@ def difference(
     from stages.networks import prediction
 
     examples, table = data.examples, data.ingested.read()
-    last = last_windows(table, data)
-    rows = dict(iter(table.groupby("series", sort=False, observed=True)[examples.input_names]))
+    last = last_windows(table, data, assume=True)
+    happened, _ = ahead.divide(table, examples.input_names)
+    rows = dict(iter(happened.groupby("series", sort=False, observed=True)[examples.input_names]))
     raw = np.stack([rows[name].to_numpy(np.float64)[-examples.lookback :] for name in last.names])
-    given = {**last.inputs, "window": raw}
-    received = answer({name: given[name] for name in _inputs(data, network)})["forecast"]
+    # The scaled ones restored are the raw ones, but for rounding.
+    every = list(range(examples.known.shape[1]))
+    known = examples.known_scaler.inverse(last.inputs["known"], last.inputs["series"], every)
     series = last.inputs["series"]
+    static = statics.matrix(data.ingested.about.static, len(examples.series))[series]
+    given = {**last.inputs, "window": raw, "known": known, "static": static}
+    received = answer({name: given[name] for name in _inputs(data, network)})["forecast"]
     scaled = examples.fitted_scaler.forward(received, series, examples.targets)
-    expected = prediction.predict(network, last)
+    expected = bounds.clip(prediction.predict(network, last), fitted["bounds"], examples, series)
     return float(np.max(np.abs(scaled - expected) / np.maximum(np.abs(expected), 1)))
 
 
@@ -129,15 +153,19 @@ def _inputs(data: Data, network: Any) -> dict[str, dict[str, Any]]:
             "meaning": f"consecutive steps, the oldest first, in the units of the raw data{sign}",
         }
     }
-    if "calendar" in network.input:
-        inputs["calendar"] = {
-            "shape": ["batch", examples.lookback + examples.horizon, 2 * len(examples.cycles)],
-            "dtype": "float32",
-            "columns": [f"{f} of {cycle}" for cycle in examples.cycles for f in ("sine", "cosine")],
+    if "known" in network.input:
+        cycles = [f"{f} of {cycle}" for cycle in examples.cycles for f in ("sine", "cosine")]
+        holidays = [] if examples.holidays is None else [f"holiday in {examples.holidays}"]
+        inputs["known"] = {
+            "shape": ["batch", examples.lookback + examples.horizon, examples.known.shape[1]],
+            "dtype": "float64",
+            "columns": [*cycles, *holidays, *examples.known_inputs],
             "meaning": "for the steps of the window and of the forecast: sin(2 pi phase) and "
-            "cos(2 pi phase) of their times, as the clocks of `zone` show them",
+            "cos(2 pi phase) of their times, as the clocks of `zone` show them; 1 on holidays and "
+            "else 0; known inputs in the units of the raw data",
             "phases": {str(cycle): _phase(cycle) for cycle in examples.cycles},
         }
+    inputs |= {name: entry for name, entry in _told(examples).items() if name in network.input}
     if "series" in network.input or len(examples.shift_) > 1:
         inputs["series"] = {
             "shape": ["batch"],
@@ -145,6 +173,31 @@ def _inputs(data: Data, network: Any) -> dict[str, dict[str, Any]]:
             "meaning": "the number of the series in the list `series`, from 0",
         }
     return inputs
+
+
+def _told(examples: SeriesExamples) -> dict[str, dict[str, Any]]:
+    """Returns the inputs that say more of a window or of its series."""
+    return {
+        "observed": {
+            "shape": ["batch", examples.lookback, len(examples.inputs)],
+            "dtype": "float32",
+            "columns": examples.input_names,
+            "meaning": "for each value of the window 1, or 0 if it was missing and was filled in",
+        },
+        "static": {
+            "shape": ["batch", len(examples.standardisation)],
+            "dtype": "float64",
+            "columns": list(examples.standardisation),
+            "meaning": "what is the same in all rows of a series, in the units of the raw data",
+        },
+        "categories": {
+            "shape": ["batch", len(examples.levels)],
+            "dtype": "int32",
+            "columns": list(examples.levels),
+            "meaning": "likewise, as the number of a value in the list of its column, from 0",
+            "levels": examples.levels,
+        },
+    }
 
 
 def _phase(cycle: str | int) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from stages.errors import InputError
 from stages.files import raw_tables
 from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
-from stages.series import grid, tidying, times
+from stages.series import ahead, grid, statics, tidying, times
 from stages.series.data import IngestedSeries
 from stages.series.numbers import sentinels, to_numbers
 from stages.series.splits import ByDate, Split
@@ -63,6 +63,10 @@ class Parameters(NumberFormat):
         `all`: each column that is neither `time` nor `series`; any other text: a regular expression
         that their names match.
     inputs: the columns to forecast from; null: the targets.
+    known: columns of numbers whose future is known as well, such as prices or promotions. Rows
+        behind the last targets in which these alone have values are the future that is forecast.
+    static, categories: columns of numbers, and of text, that are the same in all rows of a series;
+        the network is told them.
     values: for `rows`, a regular expression that the names of the value columns match; null: all
         but `series`.
     frequency: the step between times, as `stages.series.grid` says; null: found out. 1: times are
@@ -77,6 +81,9 @@ class Parameters(NumberFormat):
     series: Name | None = None
     targets: Annotated[list[Name], Field(min_length=1)] | Name
     inputs: Annotated[list[Name], Field(min_length=1)] | None = None
+    known: list[Name] = []
+    static: list[Name] = []
+    categories: list[Name] = []
     values: Name | None = None
     frequency: Annotated[Name, AfterValidator(_frequency)] | None = None
     duplicates: Literal["error", "first", "last", "mean"] = "error"
@@ -94,6 +101,10 @@ class Parameters(NumberFormat):
             raise ValueError(
                 "for layout rows a column `series`, a list of one name in `targets` and no `time`"
             )
+        if self.layout != "table" and self.known:
+            raise ValueError(f"for layout {self.layout} no `known`: put series below each other")
+        if self.statics and (self.layout != "table" or self.series is None):
+            raise ValueError("for `static` and `categories` layout table and a column `series`")
         if self.layout == "columns" and (self.series is not None or self.inputs is not None):
             raise ValueError(
                 "for layout columns neither `series` nor `inputs`: each column of `targets` is a "
@@ -104,17 +115,26 @@ class Parameters(NumberFormat):
                 re.compile(pattern or "")
             except re.error as error:
                 raise ValueError(f"a regular expression, not {pattern!r}: {error}") from None
-        if isinstance(self.targets, list):
-            self._check_names()
+        self._check_names()
         return self
 
     def _check_names(self) -> None:
-        if len(set(self.columns)) != len(self.columns) or {"series", "time", "split"} & set(
-            self.columns
+        listed = self.target_columns if isinstance(self.targets, list) else []
+        inputs, alone = self.inputs or [], [*self.known, *self.statics]
+        values = list(dict.fromkeys([*listed, *inputs]))
+        if (
+            any(len(set(names)) < len(names) for names in (listed, inputs, [*values, *alone]))
+            or {"series", "time", "split"} & {*values, *self.known}
+            or {self.time, self.series} & set(alone)
         ):
             raise ValueError(
-                "different names in `targets` and `inputs`, none of them series, time or split"
+                "different names in `targets`, `inputs`, `known`, `static` and `categories`, of "
+                "which targets can be inputs too, and no column of values series, time or split"
             )
+
+    @property
+    def statics(self) -> list[str]:
+        return [*self.static, *self.categories]
 
     def naming(self, names: Sequence[str]) -> "Parameters":
         """Returns these parameters with the names of the targets among the columns `names`, where a
@@ -137,14 +157,19 @@ class Parameters(NumberFormat):
     def is_target(self, name: str) -> bool:
         if isinstance(self.targets, list):
             return name in self.targets
-        return name not in (self.time, self.series) and (
+        return name not in (self.time, self.series, *self.known, *self.statics) and (
             self.targets == "all" or re.fullmatch(self.targets, name) is not None
         )
 
     @property
     def columns(self) -> list[str]:
-        """The value columns of the tidy table: targets first, then the inputs that are no
-        targets."""
+        """The value columns of the tidy table: targets first, then the inputs that are no targets,
+        then the known ones."""
+        return [*self.seen_columns, *self.known]
+
+    @property
+    def seen_columns(self) -> list[str]:
+        """Those whose future is not known."""
         return list(dict.fromkeys([*self.target_columns, *self.input_columns]))
 
     @property
@@ -168,7 +193,7 @@ class LongTable:
 
 def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs
-    too."""
+    too, and static columns for series alone that training never saw."""
     if parameters.layout == "rows":
         pattern = re.compile(parameters.values or ".*")
         return Wanted(
@@ -180,8 +205,14 @@ def columns_to_read(parameters: Parameters, *, newer: bool = False) -> Wanted:
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
         listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
-    matches = parameters.is_target if isinstance(parameters.targets, str) else lambda name: False
-    return Wanted([*others, *listed], matches, lambda name: name not in others)
+    listed = [*listed, *parameters.known, *([] if newer else parameters.statics)]
+    by_pattern = isinstance(parameters.targets, str)
+
+    def matches(name: str) -> bool:
+        return name in parameters.statics or (by_pattern and parameters.is_target(name))
+
+    texts = [*others, *parameters.categories]
+    return Wanted([*others, *listed], matches, lambda name: name not in texts)
 
 
 def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.DataFrame]:
@@ -194,7 +225,8 @@ def read(path: Path, parameters: Parameters, *, newer: bool = False) -> list[pd.
 def ingest(
     tables: Sequence[pd.DataFrame], parameters: Parameters
 ) -> tuple[pd.DataFrame, IngestedSeries]:
-    """Returns the tidy table of `stages.series.tidying.tidy`, and what is to be said of it."""
+    """Returns the tidy table of `stages.series.tidying.tidy`, with what is known of the time after
+    it, and what is to be said of both."""
     parameters = parameters.naming(list(tables[0].columns))
     long = _long(tables, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
@@ -202,38 +234,69 @@ def ingest(
         split = split.on_clock(
             lambda time: times.on_clock(time, long.times.zone, long.times.in_utc)
         )
+    happened, future = long.table, long.table.iloc[:0]
+    if parameters.known:
+        happened, future = ahead.divide(long.table, parameters.seen_columns)
     table, counts = tidying.tidy(
-        long.table,
+        happened,
         parameters.columns,
         parameters.frequency,
         parameters.duplicates,
         parameters.gaps,
         split,
     )
+    names = table["series"].cat.categories
+    constant = describe(tables, parameters)
     reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
+    last_time = str(table["time"].iloc[-1])
+    if len(future):
+        step = None if parameters.gaps == "keep" else counts["frequency"]
+        table = ahead.append(table, future, parameters.known, step)
+        counts["raw_rows"] += len(future)
     return table, IngestedSeries(
         reading=reading,
         **counts,
+        rows_ahead=len(future),
         inputs=parameters.input_columns,
         targets=parameters.target_columns,
+        known=parameters.known,
+        static={name: constant.loc[names, name].tolist() for name in parameters.static},
+        categories={name: constant.loc[names, name].tolist() for name in parameters.categories},
         first_time=str(table["time"].iloc[0]),
-        last_time=str(table["time"].iloc[-1]),
+        last_time=last_time,
         zone=long.times.zone,
         in_utc=long.times.in_utc,
+    )
+
+
+def describe(
+    tables: Sequence[pd.DataFrame], parameters: Parameters, only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Returns the static columns of raw tables as `stages.series.statics.collect` does; nothing
+    where the task has none."""
+    if not parameters.statics:
+        return pd.DataFrame()
+    return statics.collect(
+        _concatenated(tables),
+        str(parameters.series),
+        parameters.static,
+        parameters.categories,
+        parameters,
+        only,
     )
 
 
 def newer(
     tables: Sequence[pd.DataFrame], parameters: Parameters, ingested: IngestedSeries
 ) -> pd.DataFrame:
-    """Returns the inputs of rows that came after training as a long table.
+    """Returns the inputs and the known columns of rows that came after training as a long table.
 
     Times are read as in training, where all rows together left one way to read them: a few rows
     alone may leave several.
     """
-    columns = parameters.input_columns
+    columns = [*parameters.input_columns, *parameters.known]
     long = _long(tables, parameters, columns, ingested.reading.get("time_format"), ingested)
     has_dates = pd.api.types.is_datetime64_any_dtype(long.table["time"])
     had_dates = not ingested.frequency.isdecimal()
@@ -283,7 +346,7 @@ def _long(
                 f"expected value columns with numbers, found none that match {parameters.values!r}"
             )
         return LongTable(long, times.Times(long["time"]), reading)
-    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    table = _concatenated(tables)
     by_columns = parameters.layout == "columns"
     absent = [name for name in (parameters.targets if by_columns else columns) if name not in table]
     if absent:
@@ -301,6 +364,10 @@ def _long(
         series = "all" if names is None else names.to_numpy()
         long = values.assign(series=series, time=clock.values.to_numpy())
     return LongTable(long, clock, reading)
+
+
+def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def _times(

@@ -9,7 +9,7 @@ import pandas as pd
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.forecasting import ingest
-from stages.series import tidying
+from stages.series import ahead, tidying
 from stages.series.data import IngestedSeries, SeriesExamples
 
 log = logging.getLogger("reprise")
@@ -21,47 +21,51 @@ def join(
     data: TaskData[IngestedSeries, SeriesExamples],
     layout: ingest.Parameters,
 ) -> pd.DataFrame:
-    """Returns newer raw rows as a tidy table of the input columns, behind those rows of the task's
-    table that come before them.
+    """Returns newer raw rows as a tidy table of the inputs and the known columns, behind those rows
+    of the task's table that come before them.
 
     Rows of the table that are later than a series' newer rows are left out, as if they were not
-    known yet. Without a column of times the newer rows are the steps after the table's last one.
+    known yet, but for their known columns. Without a column of times the newer rows are the steps
+    after the table's last one.
     """
     examples = data.examples
     by_columns = layout.layout == "columns"
-    layout = layout.naming(examples.series if by_columns else examples.target_names)
-    columns = layout.input_columns
+    series = dict.fromkeys([*examples.series, *newer_tables[0].columns])
+    layout = layout.naming(list(series) if by_columns else examples.target_names)
+    columns, known = layout.input_columns, layout.known
     newer = ingest.newer(newer_tables, layout, data.ingested.about)
     names = newer["series"].unique()
-    _check_names(names, examples.series)
     observed = [f"observed_{name}" for name in columns]
-    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *observed]]
+    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *known, *observed]]
     table = table.astype({"series": "str"}).reset_index(drop=True)
     if layout.time is None:
-        newer["time"] += newer["series"].map(table.groupby("series")["time"].max() + 1)
+        happened, _ = ahead.divide(table, columns)
+        after = happened.groupby("series")["time"].max() + 1
+        newer["time"] += newer["series"].map(after).fillna(0).astype("int64")
     # A value that was filled in is not known: newer rows may help to fill it in better.
     table[columns] = table[columns].where(table[observed].to_numpy())
-    table = table[table["time"] <= table["series"].map(newer.groupby("series")["time"].max())]
-    kept = ["series", "time", *columns]
+    happened, _ = ahead.divide(newer, columns) if known else (newer, newer)
+    later = table["time"] > table["series"].map(happened.groupby("series")["time"].max())
+    table.loc[later, columns] = np.nan
+    table = table if known else table[~later]
+    kept = ["series", "time", *columns, *known]
     both = pd.concat([table[kept], newer[kept]], ignore_index=True)
     # Where both have a row, the newer one holds; `tidy` deals with rows that the newer file has
     # twice.
     old = pd.Series(np.arange(len(both)) < len(table))
     both = both[~(old & both.duplicated(["series", "time"], keep=False))]
-    both, _ = tidying.tidy(both, columns, examples.frequency, layout.duplicates, layout.gaps, None)
+    future = both.iloc[:0]
+    if known:
+        both, future = ahead.divide(both, columns)
+    both, _ = tidying.tidy(both, kept[2:], examples.frequency, layout.duplicates, layout.gaps, None)
+    if examples.log and (least := both[columns].min().min()) <= 0:
+        raise InputError(
+            f"expected positive values for scale_and_window.log, as in training, received {least}"
+        )
     if layout.gaps != "zero":  # where a missing row means that there was nothing
         _report_filled_rows(both, columns, examples.lookback)
-    return both
-
-
-def _check_names(names: Sequence[str], trained: Sequence[str]) -> None:
-    known = set(trained)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(
-            f"column series: expected one of the {len(trained)} series of training, such as "
-            f"{trained[0]!r}, received {unknown[0]!r}"
-        )
+    step = None if layout.gaps == "keep" else examples.frequency
+    return ahead.append(both, future, known, step) if len(future) else both
 
 
 def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) -> None:
@@ -74,7 +78,7 @@ def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) 
             raise InputError(
                 f"series {name!r}: expected rows for most of the {lookback} steps before the "
                 f"forecast (the lookback), received {len(seen) - filled}, the others missing from "
-                f"{seen['time'].iloc[0]} on: give the rows between the task's table and these"
+                f"{seen['time'].iloc[0]} on: give these rows too"
             )
         if filled:
             log.warning(

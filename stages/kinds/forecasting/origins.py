@@ -34,7 +34,7 @@ def refitted(examples: SeriesExamples, test: Outcomes, count: int, retrain: Retr
     stretches = test.stretches(count)
     forecast = np.empty(test.scaled.shape, np.float32)
     for number, (first, after) in enumerate(pairwise(test.edges(count))):
-        predict = retrain(examples.known(first), f"origin_{number + 1}")
+        predict = retrain(examples.until(first), f"origin_{number + 1}")
         own = replace(test.windows, spans=np.stack([first, after], axis=1))
         forecast[stretches == number] = predict(own)
     return test.clipped(forecast)

@@ -1,6 +1,7 @@
 """The future after the last known row of each series."""
 
 import argparse
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,13 +15,14 @@ from stages.batching import Batch
 from stages.errors import InputError
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Arrays, Prediction, Request
-from stages.kinds.forecasting import ingest
+from stages.kinds.forecasting import ingest, newcomers
 from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
-from stages.series import bounds, calendar, grid, intervals, times
+from stages.series import ahead, bounds, grid, intervals, times
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.drawing import draw_forecast as draw
 
+log = logging.getLogger("reprise")
 Data = TaskData[IngestedSeries, SeriesExamples]
 
 # What the columns of quantiles begin with.
@@ -88,12 +90,12 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     data: Data = request.data
     kept = {}
     if parameters.refit:
-        rows = np.asarray(data.examples.starts)[1:]
-        network = kept["refitted"] = request.retrain(data.examples.known(rows), "refitted")
+        rows = np.asarray(data.examples.stops)
+        network = kept["refitted"] = request.retrain(data.examples.until(rows), "refitted")
     apply = partial(prediction.predict, network)
     if source is None:
         table = data.ingested.read()
-        result = forecast(table, data, request.fitted, apply)
+        result = forecast(table, data, request.fitted, apply, assume=True)
         about = data.ingested.about
         clock = times.local(table["time"].to_numpy(), about.zone, about.in_utc)
         title, rows = plot(table.assign(time=clock), result, parameters.history)
@@ -102,6 +104,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     try:
         newer = ingest.read(source, request.layout, newer=True)
         table = join(data.ingested.read(), newer, data, request.layout)
+        data = newcomers.admit(table, newer, data, request.layout, network.input)
         return Answer(_csv(forecast(table, data, request.fitted, apply)))
     except InputError as error:
         # Errors of reading name the file by themselves.
@@ -114,22 +117,28 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def forecast(
-    table: pd.DataFrame, data: Data, fitted: Arrays, apply: Callable[[Last], np.ndarray]
+    table: pd.DataFrame,
+    data: Data,
+    fitted: Arrays,
+    apply: Callable[[Last], np.ndarray],
+    *,
+    assume: bool = False,
 ) -> pd.DataFrame:
     """Forecasts the horizon after the last row of each series of a tidy table.
 
     Args:
-        table: `series`, `time` and the input columns.
+        table: `series`, `time`, the input columns and which of their values were observed.
         fitted: the arrays of the evaluation, which say how far intervals and quantiles lie from the
             forecast, and what bounds there are.
         apply: the network: batches -> (series, horizon, targets), in the scaler's units.
+        assume: as for `last_windows`.
 
     Returns:
         A row for each series, step and target: `time`, `series`, `target`, `mean`, `lower_80`,
         `upper_80`, `lower_95`, `upper_95`, and the quantiles, such as `q_0.1`; in raw units.
     """
     examples, about = data.examples, data.ingested.about
-    last = last_windows(table, data)
+    last = last_windows(table, data, assume=assume)
     series = last.inputs["series"]
     limits = fitted["bounds"]
     scaled = bounds.clip(apply(last), limits, examples, series)
@@ -157,45 +166,82 @@ def forecast(
     )
 
 
-def last_windows(table: pd.DataFrame, data: Data) -> Last:
-    """Returns the last window of each series of a tidy table."""
+def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> Last:
+    """Returns the last window of each series of a tidy table.
+
+    Args:
+        assume: whether known inputs of the future that the table lacks are taken to stay as they
+            are; if not, they are an error.
+    """
     examples, about = data.examples, data.ingested.about
     lookback, horizon = examples.lookback, examples.horizon
     numbers = {name: number for number, name in enumerate(examples.series)}
     step, dropped = grid.parse(examples.frequency), set(examples.dropped_series)
-    windows, cycles, names, futures = [], [], [], []
+    windows, marks, known, names, futures = [], [], [], [], []
+    observed = [f"observed_{name}" for name in examples.input_names]
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in dropped:
             continue
+        rows, coming = ahead.divide(rows, examples.input_names)
         if len(rows) < lookback:
             raise InputError(
                 f"series {name!r}: expected at least {lookback} rows (the lookback), received "
                 f"{len(rows)}: give more of its past"
             )
-        rows = rows.iloc[-lookback:]
-        future = step.following(rows["time"].iloc[-1], horizon)
-        clock = np.concatenate([rows["time"].to_numpy(), future])
+        rows, coming = rows.iloc[-lookback:], coming.iloc[:horizon]
+        clock = pd.concat([rows["time"], coming["time"]]).to_numpy()
+        later = step.following(clock[-1], horizon - len(coming))
+        clock = np.concatenate([clock, later])
         windows.append(rows[examples.input_names].to_numpy(np.float64))
-        cycles.append(
-            calendar.features(times.local(clock, about.zone, about.in_utc), examples.cycles)
-        )
+        if examples.inputs_observed.shape[1]:
+            marks.append(rows[observed].to_numpy(np.float32))
+        planned = _planned(str(name), rows, coming, examples, assume)
+        local = times.local(clock, about.zone, about.in_utc)
+        known.append(examples.known_of(local, planned, numbers[str(name)]))
         names.append(str(name))
-        futures.append(future)
+        futures.append(clock[-horizon:])
     series = np.array([numbers[name] for name in names], np.int32)
     window = examples.fitted_scaler.forward(np.stack(windows), series, examples.inputs)
     inputs = {
         "window": window.astype(np.float32),
-        "calendar": np.stack(cycles),
+        "known": np.stack(known),
         "series": series,
+        **{name: array[series] for name, array in examples.of_series.items()},
     }
+    if marks:
+        inputs["observed"] = np.stack(marks)
     return Last(inputs, names, futures)
+
+
+def _planned(
+    series: str, rows: pd.DataFrame, coming: pd.DataFrame, examples: SeriesExamples, assume: bool
+) -> np.ndarray:
+    """Returns the known inputs of the past `rows` and of the horizon, (steps, inputs), of which
+    `coming` has the first steps."""
+    lacking = examples.horizon - len(coming)
+    if not examples.known_inputs:
+        return np.empty((len(rows) + examples.horizon, 0))
+    planned = pd.concat([rows, coming])[examples.known_inputs].to_numpy(np.float64)
+    if not lacking:
+        return planned
+    names = ", ".join(examples.known_inputs)
+    received = (
+        f"series {series!r}: expected {names} for the {examples.horizon} steps of the forecast, "
+        f"received {len(coming)}"
+    )
+    if not assume:
+        raise InputError(
+            f"{received}: give rows with their times and known inputs, without targets"
+        )
+    log.warning("%s: the others are taken to stay as in the row before", received)
+    return np.concatenate([planned, np.repeat(planned[-1:], lacking, axis=0)])
 
 
 def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str, pd.DataFrame]:
     """Returns a title and the table of a plot of the first target of the first series: `time`,
     `actual`, `mean` and the intervals."""
     name, target = forecast["series"].iloc[0], forecast["target"].iloc[0]
-    known = table[table["series"] == name].tail(history)
+    known = table[(table["series"] == name) & table[target].notna()].tail(history)
     coming = forecast[(forecast["series"] == name) & (forecast["target"] == target)].drop(
         columns=["series", "target", *(name for name in forecast if name.startswith(QUANTILE))]
     )

@@ -13,9 +13,15 @@ SEASON = 4
 
 
 def _csv(series: int) -> str:
-    """Returns series of two columns, the second of which is no target, with missing values."""
+    """Returns series of two columns, the second of which is no target, with missing values; and of
+    two that are the same in all rows of a series."""
     tables = [
-        seasonal(120, seed).assign(name=f"series {seed}", extra=np.arange(120.0) % 7)
+        seasonal(120, seed).assign(
+            name=f"series {seed}",
+            extra=np.arange(120.0) % 7,
+            size=10.0 * seed,
+            region="south" if seed == 1 else "north",
+        )
         for seed in range(1, series + 1)
     ]
     table = pd.concat(tables, ignore_index=True)
@@ -48,6 +54,8 @@ SAMPLE = Sample(
             "series": "name",
             "targets": ["y"],
             "inputs": ["y", "extra"],
+            "static": ["size"],
+            "categories": ["region"],
             "gaps": "interpolate",
             "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
         },
@@ -57,6 +65,7 @@ SAMPLE = Sample(
             "season": SEASON,
             "calendar": ["hour"],
             "per_series": True,
+            "mask": True,
         },
         "baseline": {"methods": ["last_value", "ridge"]},
         "train": {},
@@ -70,6 +79,7 @@ SAMPLE = Sample(
             "loss": "mse",
             "normalise": "season",
             "weight_decay": 0.01,
+            "embedding": True,
         },
         {
             "cell": "lstm",

@@ -4,20 +4,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from stages.errors import InputError
 from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
 from stages.sections import Count, Section
 from stages.series import calendar as cycles
-from stages.series import fitting, seasons, times, windows
+from stages.series import fitting, grid, seasons, statics, times, windows
 from stages.series.data import IngestedSeries, SeriesExamples
-from stages.series.scaling import ScalerName
+from stages.series.scaling import Scaler, ScalerName
 from stages.series.splits import starts_of
 from stages.splits import SPLITS
 
@@ -36,6 +36,9 @@ class Parameters(Section):
     stride: steps between training windows; validation and test have every window.
     calendar: cycles given for past and future steps: `hour`, `weekday`, ...; lengths in steps where
         times are whole numbers.
+    holidays: the place whose holidays are given for past and future steps of a day or less, as the
+        package `holidays` names it: DE, US-CA.
+    mask: whether the network also sees which values of its inputs were filled in (`ingest.gaps`).
     short_series: what becomes of series that have no window in each split.
     """
 
@@ -47,6 +50,8 @@ class Parameters(Section):
     season: Count | None = None
     stride: Count = 1
     calendar: Annotated[list[cycles.CalendarFeature | Count], Field(max_length=100)] = []
+    holidays: Annotated[str, AfterValidator(cycles.check_place)] | None = None
+    mask: bool = False
     short_series: Literal["error", "drop"] = "error"
 
 
@@ -70,42 +75,123 @@ def windowed(
     spans, short = _spans(boundaries, names, parameters)
     observed = table[[f"observed_{name}" for name in ingested.targets]].to_numpy()
     _check_targets(observed.any(axis=1), spans, parameters.horizon)
-    raw = table[columns].to_numpy(np.float64)
-    # What was filled in is seen, and counts nowhere.
-    known = np.where(table[[f"observed_{name}" for name in columns]].to_numpy(), raw, np.nan)
+    raw, found = _values(table, columns)
     training = np.delete(boundaries[:, :2], short, axis=0)
-    _check_columns(columns, raw, known, training, parameters.log)
+    _check_columns(columns, found, training)
+    if parameters.log:
+        _check_logarithm(columns, raw)
     ranges = boundaries[:, :2] if parameters.per_series else training
-    scaler = fitting.fit(parameters.scaler, known, ranges, parameters.per_series, parameters.log)
-    season = _season(known[:, : len(ingested.targets)], training, ingested, parameters)
-    clock = times.local(table["time"].to_numpy(), ingested.zone, ingested.in_utc)
+    scaler = fitting.fit(parameters.scaler, found, ranges, parameters.per_series, parameters.log)
+    known, known_scaler = _known(table, ingested, parameters, training, ranges)
+    # Rows ahead of what has happened have no value.
+    ahead = np.add.reduceat(np.isnan(raw[:, 0]), starts[:-1])
     examples = SeriesExamples(
         columns=columns,
         inputs=[columns.index(name) for name in ingested.inputs],
         targets=[columns.index(name) for name in ingested.targets],
         frequency=ingested.frequency,
-        season=season,
+        season=_season(found[:, : len(ingested.targets)], training, ingested, parameters),
         lookback=parameters.lookback,
         horizon=parameters.horizon,
         stride=parameters.stride,
         cycles=list(parameters.calendar),
+        holidays=parameters.holidays,
+        known_inputs=ingested.known,
         series=names.tolist(),
         dropped_series=names[short].tolist(),
         scaler=parameters.scaler,
         log=parameters.log,
+        per_series=parameters.per_series,
+        **_of_series(ingested, short, len(names)),
         rows_fitted_on=int(np.diff(training).sum()),
-        imputed_targets=int((~observed).sum()),
+        imputed_targets=int((~observed).sum() - ahead.sum() * len(ingested.targets)),
         windows={},
         values=scaler.transform(raw, starts),
         observed=observed,
-        calendar=cycles.features(clock, parameters.calendar),
+        inputs_observed=_inputs_observed(table, ingested.inputs if parameters.mask else []),
+        known=known_scaler.transform(known, starts),
         starts=starts,
         spans=spans,
         training=boundaries[:, :2],
+        stops=starts[1:] - ahead,
         shift_=scaler.shift_,
         scale_=scaler.scale_,
+        known_shift_=known_scaler.shift_,
+        known_scale_=known_scaler.scale_,
     )
     return replace(examples, windows={split: len(examples.windows_of(split)) for split in SPLITS})
+
+
+def _values(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the columns of a tidy table, (rows, columns) float64, and these with NaN where a
+    value was filled in: that is seen, and counts nowhere."""
+    raw = table[list(columns)].to_numpy(np.float64)
+    observed = table[[f"observed_{name}" for name in columns]].to_numpy()
+    return raw, np.where(observed, raw, np.nan)
+
+
+def _known(
+    table: pd.DataFrame,
+    ingested: IngestedSeries,
+    parameters: Parameters,
+    training: np.ndarray,
+    ranges: np.ndarray,
+) -> tuple[np.ndarray, Scaler]:
+    """Returns what is known of each step (rows, features), and its scaler, which leaves the
+    calendar as it is.
+
+    Args:
+        training: (series, 2) the training rows of the series with windows.
+        ranges: those that the scaler is fitted on.
+    """
+    clock = times.local(table["time"].to_numpy(), ingested.zone, ingested.in_utc)
+    calendar = cycles.features(clock, parameters.calendar, parameters.holidays)
+    if parameters.holidays:
+        _check_days(clock[0], ingested.frequency)
+    raw, found = _values(table, ingested.known)
+    _check_columns(ingested.known, found, training)
+    name = parameters.scaler if ingested.known else "none"
+    scaler = fitting.fit(name, found, ranges, parameters.per_series)
+    left = np.zeros((len(scaler.shift_), calendar.shape[1]))
+    return np.concatenate([calendar, raw], axis=1), Scaler(
+        np.concatenate([left, scaler.shift_], axis=1),
+        np.concatenate([left + 1, scaler.scale_], axis=1),
+    )
+
+
+def _check_days(time: np.datetime64, frequency: str) -> None:
+    """Raises `InputError` where all steps are longer than a day, in which a holiday is no single
+    step."""
+    if np.diff(grid.parse(frequency).following(time, 8)).min() > np.timedelta64(1, "D"):
+        raise InputError(
+            f"scale_and_window.holidays: expected steps of a day or less, received {frequency!r}: "
+            "give the number of holidays in each step as a column of ingest.known"
+        )
+
+
+def _of_series(ingested: IngestedSeries, short: np.ndarray, series: int) -> dict[str, Any]:
+    """Returns what the examples say of each of so many series as a whole, by the names of their
+    fields; fitted on those that are not too `short` to train."""
+    training = np.delete(np.arange(series), short)
+    fitted = statics.standardisation(ingested.static, training)
+    levels = statics.levels(ingested.categories, training)
+    return {
+        "standardisation": fitted,
+        "levels": levels,
+        "static": statics.standardised(ingested.static, fitted, series),
+        "categories": statics.encoded(ingested.categories, levels, series),
+    }
+
+
+def _inputs_observed(table: pd.DataFrame, inputs: Sequence[str]) -> np.ndarray:
+    """Returns which values of the inputs were not filled in, (rows, inputs) bool."""
+    observed = table[[f"observed_{name}" for name in inputs]].to_numpy(bool)
+    if len(inputs) and observed.all():
+        log.warning(
+            "scale_and_window.mask: no value of the inputs was filled in, so the network is told "
+            "nothing by it"
+        )
+    return observed
 
 
 def _season(
@@ -174,23 +260,26 @@ def _check_targets(observed: np.ndarray, spans: np.ndarray, horizon: int) -> Non
             )
 
 
-def _check_columns(
-    columns: Sequence[str], raw: np.ndarray, known: np.ndarray, training: np.ndarray, log: bool
-) -> None:
-    """Raises `InputError` for a column that is constant in training, or has no logarithm."""
+def _check_columns(columns: Sequence[str], found: np.ndarray, training: np.ndarray) -> None:
+    """Raises `InputError` for a column that is constant in training."""
     for index, name in enumerate(columns):
         extremes = [
             (np.nanmin(values), np.nanmax(values))
             for start, stop in training
-            if np.isfinite(values := known[start:stop, index]).any()
+            if np.isfinite(values := found[start:stop, index]).any()
         ]
         if all(low == high for low, high in extremes):
             shown = f"{float(extremes[0][0])} in all" if extremes else "none in any of the"
             raise InputError(
                 f"column {name!r}: expected values that vary, received {shown} training rows"
             )
-        if log and raw[:, index].min() <= 0:
+
+
+def _check_logarithm(columns: Sequence[str], raw: np.ndarray) -> None:
+    """Raises `InputError` for a column with values, filled-in ones among them, that have none."""
+    for name, smallest in zip(columns, np.nanmin(raw, axis=0), strict=True):
+        if smallest <= 0:
             raise InputError(
                 f"column {name!r}: expected positive values for scale_and_window.log, received "
-                f"{raw[:, index].min()}"
+                f"{smallest}"
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from stages.errors import InputError
-from stages.kinds.forecasting import anchoring, views
+from stages.kinds.forecasting import anchoring, descriptions, views
 from stages.networks.parameters import Training
 from stages.sections import Count, Rate
 from stages.series.data import SeriesExamples
@@ -23,7 +23,8 @@ __all__ = ["Parameters", "batches", "build", "loss", "settle"]
 
 
 class Parameters(Training):
-    """Besides what all networks have:
+    """Besides what all networks have (what `ingest.static` and `ingest.categories` tell of a series
+    needs no parameter: `stages.kinds.forecasting.descriptions`):
 
     normalise: what the recurrent layers see of the window. `last_value`: its last value is
         subtracted, and added to the forecast; `season`: the values one season before are;
@@ -35,7 +36,7 @@ class Parameters(Training):
     decoder: `parallel`: the last state makes one step for each segment of the horizon, told which
         one (and its calendar) by an embedding (SegRNN); `dense`: one dense layer from the last
         state to all steps.
-    embedding: whether the network is told which series it sees; needs `decoder: parallel`.
+    embedding: whether the network is told which series it sees.
     shortcut: a linear forecast from the window that the recurrent layers correct (Lai et al.,
         "LSTNet", 2018). `anchor`: the closed-form one of `stages.series.anchors`, which stays as it
         is, and from which training starts, as the correction starts from zero; `trained`: one that
@@ -88,9 +89,9 @@ def loss(parameters: Parameters) -> "Loss":
 def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
     """Returns the Keras model, of plain Keras layers only.
 
-    It takes a dictionary of `window` (batch, lookback, inputs), and where they are used `calendar`
-    (batch, lookback + horizon, features) and `series` (batch,); it returns (batch, horizon,
-    targets).
+    It takes a dictionary of `window` (batch, lookback, inputs), and where they are used `known`
+    (batch, lookback + horizon, features), `observed` (batch, lookback, inputs), `static` and
+    `categories` (batch, columns), and `series` (batch,); it returns (batch, horizon, targets).
     """
     from stages.networks.backend import keras
 
@@ -98,13 +99,16 @@ def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
     parameters = _segmented(examples, parameters)
     window = keras.Input((examples.lookback, len(examples.inputs)), name="window")
     inputs = {"window": window}
+    if features := examples.known.shape[1]:
+        steps = examples.lookback + examples.horizon
+        inputs["known"] = keras.Input((steps, features), name="known")
     view = views.normalised(window, examples, parameters.normalise)
     outputs = _forecast(inputs, view, examples, parameters)
     # The level comes first in its sum. `keras.ops.add` takes a second addend of shape (batch, 1, 1)
     # for a bias where the batch has as many rows as the first one has steps, and adds each row's
     # level to a step of all rows (Keras 3.15 with TensorFlow).
     if parameters.shortcut == "anchor":
-        outputs = anchoring.anchored(window, examples) + outputs
+        outputs = anchoring.anchored(inputs, examples) + outputs
     elif view.level is not None:
         outputs = view.level + outputs
     return keras.Model(inputs, outputs, name=name)
@@ -113,24 +117,24 @@ def build(examples: SeriesExamples, parameters: Parameters, name: str) -> Any:
 def _forecast(
     inputs: dict[str, Any], view: views.View, examples: SeriesExamples, parameters: Parameters
 ) -> Any:
-    """Returns what is added to the level or the anchor, (batch, horizon, targets). May add
-    `calendar` and `series` to the inputs."""
+    """Returns what is added to the level or the anchor, (batch, horizon, targets). May add to the
+    inputs."""
     from keras import layers, ops
-
-    from stages.networks.backend import keras
 
     lookback, horizon, targets = examples.lookback, examples.horizon, len(examples.targets)
     past, future = view.past, None
-    if cycles := examples.calendar.shape[1]:
-        inputs["calendar"] = keras.Input((lookback + horizon, cycles), name="calendar")
-        own = inputs["calendar"][:, lookback - past.shape[1] : lookback]
+    if "known" in inputs:
+        own = inputs["known"][:, lookback - past.shape[1] : lookback]
         past = ops.concatenate([past, own], axis=-1)
-        future = inputs["calendar"][:, lookback:]
-    steps, cells, states = _encode(past, parameters)
+        future = inputs["known"][:, lookback:]
+    past = descriptions.with_marks(inputs, past, examples)
+    told = parameters.embedding and parameters.decoder == "dense"
+    series = descriptions.of_series(inputs, examples, told)
+    steps, cells, states = _encode(past, series, parameters)
     if parameters.decoder == "dense":
-        outputs = _decode_dense(steps, future, (horizon, targets), parameters)
+        outputs = _decode_dense(steps, future, series, (horizon, targets), parameters)
     else:
-        queries = _queries(inputs, future, examples, parameters)
+        queries = _queries(inputs, future, series, examples, parameters)
         outputs = _decode_parallel(queries, cells, states, (horizon, targets), parameters)
     if parameters.shortcut == "trained":
         line = layers.Dense(horizon * targets, kernel_initializer="zeros", name="shortcut")
@@ -168,8 +172,6 @@ def _check(examples: SeriesExamples, parameters: Parameters) -> None:
             f"train.segment: expected a divisor of the {steps} steps seen (and of horizon "
             f"{horizon}, for the parallel decoder), received {segment}"
         )
-    if parameters.embedding and parameters.decoder == "dense":
-        raise InputError("train.embedding: expected `decoder: parallel` with it, received dense")
 
 
 def _segmented(examples: SeriesExamples, parameters: Parameters) -> Parameters:
@@ -184,9 +186,11 @@ def _segmented(examples: SeriesExamples, parameters: Parameters) -> Parameters:
     return parameters.model_copy(update={"segment": least})
 
 
-def _encode(past: Any, parameters: Parameters) -> tuple[Any, list[Any], list[list[Any]]]:
+def _encode(
+    past: Any, series: Any, parameters: Parameters
+) -> tuple[Any, list[Any], list[list[Any]]]:
     """Returns the outputs of the last recurrent layer (batch, steps, units), the layers, and the
-    last states of each."""
+    last states of each. Each step is told the vector of the `series`, if there is one."""
     from keras import layers
 
     from stages.networks import recurrent
@@ -196,6 +200,9 @@ def _encode(past: Any, parameters: Parameters) -> tuple[Any, list[Any], list[lis
     if segment > 1:
         count = past.shape[1] // segment
         steps = layers.Reshape((count, segment * past.shape[-1]))(past[:, -count * segment :])
+    if series is not None:
+        told = layers.RepeatVector(steps.shape[1])(series)
+        steps = layers.Concatenate()([steps, told])
     # A dense layer embeds what makes one step: a segment, or for the parallel decoder also a single
     # step, as the decoder's steps must have the encoder's size.
     if segment > 1 or parameters.decoder == "parallel":
@@ -219,40 +226,46 @@ def _encode(past: Any, parameters: Parameters) -> tuple[Any, list[Any], list[lis
     return steps, cells, states
 
 
-def _decode_dense(steps: Any, future: Any, shape: tuple[int, int], parameters: Parameters) -> Any:
-    """Returns outputs of `shape` (horizon, targets) from the last step, and the calendar of the
-    future if there is one."""
+def _decode_dense(
+    steps: Any, future: Any, series: Any, shape: tuple[int, int], parameters: Parameters
+) -> Any:
+    """Returns outputs of `shape` (horizon, targets) from the last step, and what is known of the
+    future and the vector of the series so far as there are such."""
     from keras import layers
 
     last = steps[:, -1]
     if future is not None:
         last = layers.Concatenate()([last, layers.Flatten()(future)])
+    if series is not None:
+        last = layers.Concatenate()([last, series])
     last = layers.Dropout(parameters.dropout, name="dropout_head")(last)
     return layers.Reshape(shape)(_head(shape[0] * shape[1], parameters)(last))
 
 
 def _queries(
-    inputs: dict[str, Any], future: Any, examples: SeriesExamples, parameters: Parameters
+    inputs: dict[str, Any],
+    future: Any,
+    series: Any,
+    examples: SeriesExamples,
+    parameters: Parameters,
 ) -> Any:
     """Returns what the parallel decoder is asked for each segment of the horizon, (batch, segments,
-    units): its position, the series, its calendar. May add `series` to the inputs."""
+    units): its position, the series, its vector, what is known of it. May add `series` to the
+    inputs."""
     from keras import layers, ops
-
-    from stages.networks.backend import keras
 
     units, positions = parameters.units, examples.horizon // (parameters.segment or 1)
     zeros = ops.zeros_like(inputs["window"][:, :1, 0], dtype="int32")
     queries = layers.Embedding(positions, units, name="position")(
         zeros + np.arange(positions, dtype="int32")
     )
+    # What has one step comes first: see `build`.
     if parameters.embedding:
-        inputs["series"] = keras.Input((), dtype="int32", name="series")
-        series = layers.Embedding(len(examples.series), units, name="series_embedding")(
-            inputs["series"]
-        )
-        queries = series[:, None] + queries  # in this order: see `_normalise`
+        queries = descriptions.which(inputs, examples, units)[:, None] + queries
+    if series is not None:
+        queries = layers.Dense(units, name="series_vector")(series)[:, None] + queries
     if future is not None:
-        width = (parameters.segment or 1) * examples.calendar.shape[1]
+        width = (parameters.segment or 1) * examples.known.shape[1]
         queries = queries + layers.Dense(units, name="future")(
             layers.Reshape((positions, width))(future)
         )

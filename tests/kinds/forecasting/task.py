@@ -9,6 +9,7 @@ import pandas as pd
 
 from stages.kinds.forecasting import ingest, predict
 from stages.kinds.forecasting.joining import join
+from stages.kinds.forecasting.newcomers import admit
 from stages.series.data import IngestedSeries, SeriesExamples
 from tests import tasks
 
@@ -41,6 +42,7 @@ class Task:
         lookback: int = 6,
         horizon: int = 3,
         calendar: tuple[str, ...] = (),
+        windowing: dict[str, Any] | None = None,
         **section: Any,
     ) -> None:
         self.layout = ingest.Parameters.model_validate(
@@ -49,7 +51,7 @@ class Task:
         raw = [content] if isinstance(content, pd.DataFrame) else self._read(content)
         table, ingested = ingest.ingest(raw, self.layout)
         sizes = {"lookback": lookback, "horizon": horizon, "calendar": list(calendar)}
-        self.data = tasks.prepare("forecasting", table, ingested, sizes)
+        self.data = tasks.prepare("forecasting", table, ingested, sizes | (windowing or {}))
 
     @property
     def ingested(self) -> IngestedSeries:
@@ -68,9 +70,12 @@ class Task:
         """Returns the rows of the forecast as they are written, all of them text: after the task's
         table, or after `newer` rows, a raw file's content."""
         table = self.data.ingested.read()
+        data = self.data
         if newer is not None:
-            table = join(table, self._read(newer, newer=True), self.data, self.layout)
-        rows = predict.forecast(table, self.data, self.fitted, self._repeat_last_value)
+            tables = self._read(newer, newer=True)
+            table = join(table, tables, data, self.layout)
+            data = admit(table, tables, data, self.layout, ["window"])
+        rows = predict.forecast(table, data, self.fitted, self._repeat_last_value)
         content = rows.to_csv(index=False, float_format="%.7g")
         return pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)
 

@@ -27,7 +27,7 @@ def test_the_forecast_is_in_the_zone_of_the_data(
     assert task.forecast()["time"].tolist()[:2] == expected
     hours = pd.date_range("2020-01-01", periods=60, freq=frequency).hour.to_numpy()
     expected_cycle = np.sin(2 * np.pi * hours / 24)
-    np.testing.assert_allclose(task.examples.calendar[:, 0], expected_cycle, atol=1e-6)
+    np.testing.assert_allclose(task.examples.known[:, 0], expected_cycle, atol=1e-6)
 
 
 @pytest.mark.parametrize(
