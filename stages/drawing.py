@@ -76,8 +76,8 @@ def draw_methods(
     logarithmic: bool = False,
     marker: str | None = None,
 ) -> None:
-    """Draws the column `y` over `x` for each `method`; the network is `model`, and `refitted` where
-    it was trained once more."""
+    """Draws the column `y` over `x` for each `method`; the network is `model`, the retrained ones
+    are `refitted`."""
     axes.set_prop_cycle(color=CYCLE)
     strong: Any = {"color": COLOURS["network"], "linewidth": 2, "zorder": 3}
     networks = {

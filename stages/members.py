@@ -1,4 +1,4 @@
-"""The members of a network: trained as validation has it, or once more on other examples."""
+"""The members of a network: trained and judged on validation, or retrained on other examples."""
 
 import hashlib
 import logging
@@ -64,12 +64,13 @@ def retrain_members(
     about: TrainedModel,
     saved: Path,
 ) -> Any:
-    """Returns the mean of networks that are trained without validation, as those of `about` were up
-    to the epoch that validation chose for each.
+    """Returns the mean of networks that are trained without validation, each for as many epochs as
+    validation chose for the member of the same seed.
 
     Args:
         prepared: the examples.
-        section: with the number of epochs from which the schedule of the learning rate follows.
+        section: its `epochs` are those of the learning rate's schedule.
+        about: what training says of the members that were judged on validation.
         saved: the folder of the checkpoints.
     """
     from stages.networks import training
@@ -109,16 +110,14 @@ def _name(member: int) -> str:
 
 @dataclass(frozen=True)
 class Retraining:
-    """Trains the network of a task once more on other examples, for a stage that asks for it.
+    """Retrains the network of a task on other examples, within the stage that needs it.
 
     Each training has its checkpoints in `data/checkpoints/TASK.refit/NAME`, so that a stage that
     was killed goes on from there.
 
     Attributes:
-        stage: the one that asks.
-        about: what training says of the network that validation chose.
-        seed, arithmetic: as the parameters say.
-        section: reads the section `train`, when something is trained.
+        about: what training says of the network that was judged on validation.
+        section: reads the section `train` when something is trained.
         saved: the folders of the checkpoints of what was trained.
     """
 
@@ -132,7 +131,11 @@ class Retraining:
     saved: list[Path] = field(default_factory=list)
 
     def __call__(self, prepared: Any, name: str) -> Any:
-        """Returns the network of some examples, of the class of the task's own."""
+        """Returns a network that is trained on `prepared`, examples like the task's own.
+
+        Args:
+            name: of the network, unique in its stage.
+        """
         from stages.networks import training
 
         module, section = kinds.module(self.kind, "train"), self.section()
@@ -154,7 +157,7 @@ class Retraining:
             checkpoints.key_of(source, settings, code),
         )
         self.saved.append(saved)
-        log.info("%s: trained once more: %s", self.task, name)
+        log.info("%s: retraining: %s", self.task, name)
         return retrain_members(module, prepared, section, self.seed, self.about, saved)
 
     def finish(self) -> None:

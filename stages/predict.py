@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> None:
 def predict(
     task: str, module: "Predict", args: argparse.Namespace
 ) -> tuple[Prediction | Answer, Retraining]:
-    """Returns what a task's model predicts, or answers to the command line; and what has trained
-    the model once more, if it was asked to."""
+    """Returns what a task's model predicts, or answers to the command line; and what retrained the
+    model where that was needed."""
     kind = parameters.kind(task)
     package = kinds.package(kind)
     section = parameters.section(task, "predict", module.Parameters)
@@ -76,14 +76,14 @@ def predict(
         parameters.arithmetic(),
         lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
     )
-    asked = any(value is not None for name, value in vars(args).items() if name != "task")
+    answering = any(value is not None for name, value in vars(args).items() if name != "task")
     request = Request(
         data=TaskData(task, package.Ingested, package.Examples),
         fitted=examples.read_arrays(Path("data/evaluations") / task)[0],
         layout=layout,
         arguments=args,
         validated=validated,
-        retrain=partial(trained.load_retrained, task, about) if asked else retraining,
+        retrain=partial(trained.load_retrained, task, about) if answering else retraining,
     )
     with naming(f"task {task}"):
         return module.predict(request, network, section), retraining

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-# The scores of one method by name: numbers on the test split; numbers by step under a name such as
-# `by_horizon`; and, where a kind gives them, numbers on the validation split under `validation`.
+# The scores of one method by name: numbers on the test split; lists of numbers under names such
+# as `by_horizon`; and, where a kind gives them, numbers on the validation split under `validation`.
 MethodScores = Mapping[str, float | Mapping[str, float | Sequence[float] | np.ndarray]]
 
 

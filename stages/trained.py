@@ -32,33 +32,35 @@ def load(task: str) -> tuple[Any, models.TrainedModel]:
 
 
 def write_retrained(task: str, name: str, network: Any) -> None:
-    """Writes a network that was trained once more, beside the predictions."""
+    """Writes a retrained network beside the predictions."""
     folder = PREDICTIONS / task
     models.write(folder / f"{name}.keras", network)
     write_json(folder / f"{name}.json", asdict(_retrained(task)))
 
 
 def load_retrained(task: str, about: models.TrainedModel, examples: Any, name: str) -> Any:
-    """Returns a network that the pipeline has trained once more, on some examples, as what the
-    command line asks for trains none. Raises `InputError` where there is none, or where examples or
-    model have changed since.
+    """Returns the retrained network that the pipeline wrote under a name, in place of one that is
+    trained on `examples` now.
 
     Args:
-        about: what training says of the model that validation chose.
+        about: what training says of the model that was judged on validation.
+
+    Raises:
+        InputError: there is none, or examples or model have changed since.
     """
     from stages.networks import recurrent
 
     path = PREDICTIONS / task / f"{name}.keras"
     if not path.exists():
         raise InputError(
-            f"expected a network that was trained once more at {path}, as tasks.{task}.predict "
-            "wants one, found none: run `dvc repro`"
+            f"expected a network retrained on all rows at {path}, for tasks.{task}.predict.refit, "
+            "found none: run `dvc repro`"
         )
     stands = path.with_suffix(".json")
     if record(stands, read_json(stands), models.RetrainedModel) != _retrained(task):
         raise InputError(
-            f"{path}: expected a network of the examples in {EXAMPLES / task} and of the model in "
-            f"{FOLDER / task}, received one of others: run `dvc repro`"
+            f"{path}: expected a network retrained from {FOLDER / task} on {EXAMPLES / task}, "
+            "received one of another model or other examples: run `dvc repro`"
         )
     network = models.read(path)
     if about.fast:

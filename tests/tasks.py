@@ -29,5 +29,5 @@ def prepare(
 
 
 def never(prepared: Any, name: str) -> Any:
-    """Stands for what trains a network once more, where nothing is to."""
-    raise AssertionError(f"{name} was trained")
+    """Stands in for `retrain` where nothing may be retrained."""
+    raise AssertionError(f"{name} was retrained")

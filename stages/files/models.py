@@ -92,8 +92,8 @@ def about(folder: Path, prepared: Path) -> TrainedModel:
 
 @dataclass(frozen=True)
 class RetrainedModel:
-    """What belongs to a model that was trained once more: the sha256 of what `about.json` says of
-    the examples, and that of the model that validation chose."""
+    """What a retrained model belongs to: the sha256 of what `about.json` says of the examples, and
+    that of the model that was judged on validation."""
 
     examples: str
     model: str

@@ -56,7 +56,7 @@ class Evaluation:
         files: text files by their names, which stand beside the scores.
         pictures: other pictures than that of the curve, by their names without a suffix.
         validation: its scores on the validation split, where the baselines have such.
-        refitted: the scores of networks that were trained once more during the test split.
+        refitted: the scores of networks that were retrained during the test split.
     """
 
     scores: dict[str, float]
@@ -86,8 +86,8 @@ class Request:
         arguments: of the command line; each that was not given is None.
         validated: checks values by their names against a section, and blames the command line.
         retrain: examples and a name -> a network that is trained on them for as many epochs as
-            validation chose. Where something is asked of the trained network on the command line,
-            it is the one that the pipeline has trained under this name.
+            validation chose. For an answer to the command line nothing is trained: it is the
+            network that the pipeline kept under this name.
     """
 
     data: TaskData[Any, Any]
@@ -100,8 +100,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What comes next: text files by their names, and the table of a plot with its title; and by
-    the names under which they were trained, networks to keep for the command line."""
+    """What comes next: text files by their names, and the table of a plot with its title; and the
+    retrained networks, by the names given to `retrain`, that the command line needs again."""
 
     files: Mapping[str, str]
     table: pd.DataFrame

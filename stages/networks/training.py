@@ -56,8 +56,8 @@ def fit(
         seed: of the epochs' orders; the weights and dropout follow `seed_everything`.
         checkpoints: where training is saved whenever it is due and at its end. If it holds one,
             training resumes from there.
-        stop_after: training stops after so many of its epochs, at the learning rate that these have
-            among all; None: after all.
+        stop_after: training stops after so many epochs, while the schedule of the learning rate is
+            that of all epochs; None: after all.
 
     Raises:
         InputError: the loss became infinite or NaN.
@@ -84,7 +84,7 @@ def fit(
 
 
 def epochs(parameters: Training, train: Batches) -> int:
-    """Returns how many epochs there are in all, if none is the last one before."""
+    """Returns the number of epochs of a whole training, which patience may end earlier."""
     return parameters.epochs or -(-parameters.max_steps // _steps_per_epoch(parameters, train))
 
 

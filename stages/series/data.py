@@ -191,7 +191,7 @@ class SeriesExamples:
         spans = np.array(self.spans)
         spans[SPLITS.index("train")] = np.stack([first, after], axis=-1)
         own = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return KnownSeries(**(own | {"spans": spans}), chosen_by=self)
+        return KnownSeries(**(own | {"spans": spans, "chosen_by": self}))
 
     def restored(self, scaled: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Returns scaled targets (windows, horizon, targets) of `series` (windows,) in raw
@@ -208,8 +208,8 @@ class SeriesExamples:
 
 @dataclass(frozen=True)
 class KnownSeries(SeriesExamples):
-    """Examples with more training windows than those `chosen_by`, whose validation chose what is
-    not fitted."""
+    """Examples with other training windows than `chosen_by`, on whose validation split what is not
+    fitted was chosen."""
 
     chosen_by: SeriesExamples
 

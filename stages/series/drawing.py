@@ -87,7 +87,8 @@ def draw_backtest(
 
 def draw_origins(axes: Any, table: pd.DataFrame, score: str) -> None:
     """Draws the column `score` of each `method` over `origin`."""
-    draw_methods(axes, table, "origin", score, "origin", SHOWN.get(score, score), marker="o")
+    label = SHOWN.get(score, score)
+    draw_methods(axes, table, "origin", score, "origin", label, logarithmic=True, marker="o")
     _label_times(axes, dates=table["origin"].dtype.kind == "M")
 
 

@@ -137,6 +137,47 @@ def test_steps_in_place_of_epochs_end_with_the_epoch_that_the_last_one_begins() 
     assert (len(history.epochs), history.steps) == (2, 16)
 
 
+def test_training_that_stops_earlier_takes_the_first_steps_of_its_schedule() -> None:
+    """As a plain loop does, with the learning rate of all four epochs, without validation."""
+    parameters = Training(
+        epochs=4, batch_size=4, learning_rate=0.05, decay="cosine", steps_per_call=2, patience=1
+    )
+    network, source = line(), Numbers(10)
+    history = training.fit(network, LOSS, source, None, parameters, 4, stop_after=2)
+    plain = line()
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(0.05, 4 * 3), global_clipnorm=1.0
+    )
+    for epoch in (1, 2):
+        order = np.random.default_rng([4, epoch]).permutation(10)
+        for start in range(0, 10, 4):
+            batch = source.cut(order[start : start + 4])
+            with tf.GradientTape() as tape:
+                outputs = plain({"x": batch["inputs"]["x"]})
+                total = tf.reduce_sum(toys.squared(batch["targets"], outputs) * batch["mask"])
+                mean = total / max(batch["mask"].sum(), 1)
+            gradients = tape.gradient(mean, plain.trainable_variables)
+            optimizer.apply(gradients, plain.trainable_variables)
+    for weights, expected in zip(network.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-6)
+    assert (len(history.epochs), history.steps, history.best_epoch) == (2, 6, 2)
+    assert all(np.isnan(epoch["validation"]) for epoch in history.epochs)
+
+
+def test_training_without_validation_that_was_killed_ends_with_the_same_weights() -> None:
+    def fit(saved: Memory) -> list[np.ndarray]:
+        network, parameters = dropping(), until_the_end("adam")
+        training.fit(network, LOSS, Wide(11), None, parameters, 4, saved, stop_after=3)
+        return network.get_weights()
+
+    expected, saved = fit(Memory(None)), Memory(7)
+    with pytest.raises(Killed):
+        fit(saved)
+    saved.dies = None
+    for weights, wanted in zip(fit(saved), expected, strict=True):
+        np.testing.assert_array_equal(weights, wanted)
+
+
 def test_decay_takes_its_share_of_each_weight() -> None:
     network, plain = line(), line()
     parameters = {"epochs": 1, "batch_size": 30, "optimizer": "sgd", "learning_rate": 0.05}

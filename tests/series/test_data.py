@@ -1,5 +1,7 @@
 """Examples of series: their windows by split, and the way back to raw units."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.errors import InputError
 from stages.files import examples
 from stages.kinds.forecasting import ingest, scale_and_window
+from stages.series import anchors, metrics
 from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
 from stages.splits import SPLITS
@@ -122,3 +126,75 @@ def test_a_forecast_of_the_outcomes_themselves_has_no_error() -> None:
     outcomes = Outcomes(examples_of(), "test")
     scores = outcomes.scores(outcomes.scaled, np.ones((2, 1)))
     assert set(scores.values()) == {0.0}
+
+
+@pytest.mark.parametrize("rows", [[18, 43], [24, 48], [21, 42]])
+def test_windows_of_known_rows_are_those_that_end_before_them(rows: list[int]) -> None:
+    prepared = examples_of()
+    horizon, lookback = prepared.horizon, prepared.lookback
+    windows = prepared.known(np.array(rows)).windows_of("train")
+    origins, _ = windows.locate(np.arange(len(windows)))
+    expected = [
+        row
+        for (first, _), end in zip(prepared.training, rows, strict=True)
+        for row in range(first + lookback, end)
+        if row + horizon <= end
+    ]
+    assert origins.tolist() == expected
+    assert prepared.windows_of("train").spans.tolist() != windows.spans.tolist()
+
+
+def test_a_series_that_was_dropped_stays_out_of_what_is_known() -> None:
+    prepared = examples_of()
+    spans = np.array(prepared.spans)
+    spans[:, 1, 1] = spans[:, 1, 0]
+    known = replace(prepared, spans=spans).known(prepared.starts[1:])
+    series = known.windows_of("train").locate(np.arange(len(known.windows_of("train"))))[1]
+    assert set(series) == {0}
+
+
+def test_the_anchor_of_known_rows_is_fitted_on_them_with_the_shares_of_validation() -> None:
+    prepared = examples_of()
+    known = prepared.known(prepared.starts[1:])
+    expected = anchors.refit(prepared.anchor, known.windows_of("train"), prepared.season)
+    assert known.anchor.parts == prepared.anchor.parts
+    np.testing.assert_array_equal(known.anchor.kernel, expected.kernel)
+    assert np.abs(expected.kernel - prepared.anchor.kernel).max() > 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_stretches_cut_the_windows_of_each_series_evenly(count: int) -> None:
+    outcomes = Outcomes(examples_of(), "test")
+    stretches = outcomes.stretches(count)
+    for series in range(2):
+        own = stretches[outcomes.series == series]
+        assert own.tolist() == sorted(own)
+        sizes = np.bincount(own, minlength=count)
+        assert sizes.sum() == 5
+        assert sizes.max() - sizes.min() <= 1
+        edges = outcomes.edges(count)[:, series]
+        first = outcomes.origins[outcomes.series == series]
+        for number, (start, after) in enumerate(pairwise(edges)):
+            assert first[own == number].tolist() == list(range(start, after))
+
+
+def test_scores_by_origin_are_those_of_the_windows_of_each_stretch() -> None:
+    outcomes = Outcomes(examples_of(), "test")
+    rng = np.random.default_rng(0)
+    forecast = outcomes.scaled + rng.normal(size=outcomes.scaled.shape)
+    scale = np.array([[2.0], [400.0]])
+    found, stretches = outcomes.scores_by_origin(forecast, scale, 2), outcomes.stretches(2)
+    for number in range(2):
+        own = stretches == number
+        expected = metrics.scores(
+            outcomes.actual[own],
+            outcomes.restored(forecast)[own],
+            outcomes.mask[own],
+            scale[outcomes.series[own]],
+        )
+        assert {name: values[number] for name, values in found.items()} == pytest.approx(expected)
+
+
+def test_more_stretches_than_windows_are_an_error() -> None:
+    with pytest.raises(InputError, match=r"evaluate\.origins: expected at most 5, .* received 6"):
+        Outcomes(examples_of(), "test").edges(6)

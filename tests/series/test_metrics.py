@@ -52,6 +52,18 @@ def test_scores_are_those_of_a_loop(seed: int, windows: int, horizon: int, targe
     for step in range(horizon):
         of_step = {name: values[step] for name, values in by_horizon.items()}
         assert of_step == pytest.approx(scores_of(cells(step)), rel=1e-9, nan_ok=True)
+    groups = rng.integers(0, 3, windows)
+    by_group = metrics.scores_by_group(actual, forecast, mask, scale, groups, 3)
+    for group in range(3):
+        own = [
+            (actual[w, step, t], forecast[w, step, t], scale[w, t])
+            for w in np.flatnonzero(groups == group)
+            for step in range(horizon)
+            for t in range(targets)
+            if mask[w, step, t]
+        ]
+        of_group = {name: values[group] for name, values in by_group.items()}
+        assert of_group == pytest.approx(scores_of(own), rel=1e-9, nan_ok=True)
 
 
 def test_a_case_worked_by_hand() -> None:

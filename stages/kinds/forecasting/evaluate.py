@@ -39,8 +39,8 @@ class Parameters(Judged):
         intervals and quantiles, and those of the baselines, are moved into them. null: none.
     origins: the test split is also scored in so many stretches, one after the other (rolling-origin
         evaluation: Tashman, "Out-of-sample tests of forecasting accuracy", 2000); null: it is not.
-    refit: whether, besides the network, one is scored that is trained once more before each
-        stretch, on all rows before it, for as many epochs as validation chose.
+    refit: whether, besides the network, one is scored that is retrained before each stretch, on all
+        rows before it, for as many epochs as validation chose.
     """
 
     score: Annotated[str, one_of(SCORES)] = "mae"

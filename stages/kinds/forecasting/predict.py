@@ -33,9 +33,9 @@ __all__ = ["Parameters", "arguments", "draw", "predict"]
 
 class Parameters(Section):
     """history: known steps drawn before the forecast.
-    refit: whether the forecast is that of a network that is trained once more, on all rows, for as
-        many epochs as validation chose. Its intervals and quantiles stay those of the network that
-        validation and test judge.
+    refit: whether the forecast is that of a network that is retrained on all rows, for as many
+        epochs as validation chose. Its intervals and quantiles stay those of the network that was
+        judged on validation and test.
     """
 
     history: Count = 100
