@@ -13,7 +13,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from stages.errors import InputError
 from stages.kinds.data import Answer, Request
-from stages.kinds.forecasting import ingest, predict, train
+from stages.kinds.forecasting import ingest, newcomers, predict, train
 from stages.kinds.forecasting.joining import join
 from stages.kinds.forecasting.newcomers import admit
 from tests.kinds.forecasting.task import Task, csv, days
@@ -142,6 +142,18 @@ def test_new_series_are_logged_with_the_known_name_that_is_near(
         "'nroth' (is it 'north'?), 'x', '0', "
     ) in caplog.text
     assert caplog.text.endswith("'17' and 12 more\n")
+
+
+def test_names_are_compared_only_as_far_as_it_takes_no_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = days(np.arange(60.0))
+    known = [whole.assign(shop=name) for name in ("north", "south")]
+    task = Task(csv(pd.concat(known)), time="day", series="shop", targets=["y"])
+    monkeypatch.setattr(newcomers, "PAIRS", 3)
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        admitted(task, pd.concat([whole.assign(shop=name) for name in ("nroth", "suoth")]))
+    assert caplog.text.endswith("'nroth' (is it 'north'?), 'suoth'\n")
 
 
 @pytest.mark.parametrize("first", [0, 40])
