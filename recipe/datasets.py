@@ -170,6 +170,10 @@ SETS_WRITTEN: dict[str, Set] = {
     "temps": Set(partial(_of_vega, "seattle-temps")),
     # The 169 intervals of five minutes in which a bank takes calls, on five days a week.
     "calls": _steps("0", "fpp2", "calls", "x"),
+    "elecdaily_known": _daily("2014-01-01", "fpp2", "elecdaily", "Demand", "WorkDay"),
+    "elecdemand_known": _half_hourly(
+        "2014-01-01", "fpp2", "elecdemand", "Demand", "WorkDay", "Temperature"
+    ),
 }
 
 

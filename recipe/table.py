@@ -55,7 +55,8 @@ def lines(
     scores: Mapping[str, Any],
     rivals: Mapping[str, Any],
 ) -> list[str]:
-    """Returns the lines of the table: a row a task that has scores, and rows that sum up skills.
+    """Returns the lines of the table: a row a task that has scores, and rows that sum up skills;
+    and a table of those sets that have known inputs once more.
 
     Args:
         tasks: of params.yaml. sets: of sets.json. scores: those in data/metrics, by task.
@@ -65,6 +66,8 @@ def lines(
     ran = sorted((task for task in tasks if task in scores), key=lambda task: sets[task]["rows"])
     if not ran:
         return [NOTHING]
+    with_known = [task for task in ran if "beside" in sets[task]]
+    ran = [task for task in ran if task not in with_known]
     skills: dict[str, list[float | None]] = {"skill": [scores[task]["skill"] for task in ran]}
     validation = [scores[task].get("validation_skill") for task in ran]
     if any(value is not None for value in validation):
@@ -83,11 +86,26 @@ def lines(
         body.append(
             [f"**{name}**", *empty, *(sum_up(values) if values else "" for values in known)]
         )
-    return [
-        _row([*columns, *skills]),
-        "|" + "---|" * (len(columns) + len(skills)),
-        *map(_row, body),
-    ]
+    return [*_table([*columns, *skills], body), *_known(with_known, tasks, sets, scores)]
+
+
+def _known(
+    ran: Sequence[str], tasks: Mapping[str, Any], sets: Mapping[str, Any], scores: Mapping[str, Any]
+) -> list[str]:
+    """Returns the table of the tasks with known inputs, each beside the same set without them."""
+    columns = ["set", "known", "MAE", "without", "best baseline", "its MAE", "skill"]
+    body = []
+    for task in ran:
+        own, best = scores[task], scores[task]["best_baseline"]
+        errors = [own["model"]["mae"], scores[sets[task]["beside"]]["model"]["mae"]]
+        known = ", ".join(tasks[task]["ingest"]["known"])
+        row = [f"`{sets[task]['beside']}`", known, *(f"{error:.4g}" for error in errors)]
+        body.append([*row, best, f"{own['baseline'][best]['mae']:.4g}", f"{own['skill']:+.3f}"])
+    return ["", *_table(columns, body)] if body else []
+
+
+def _table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    return [_row(columns), "|" + "---|" * len(columns), *map(_row, body)]
 
 
 def _facts(name: str, about: Any, task: Any, scores: Any) -> list[str]:

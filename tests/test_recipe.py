@@ -55,6 +55,7 @@ def test_a_task_has_nothing_but_defaults(tasks: dict[str, Any], sets: dict[str, 
         assert set(entry.pop("ingest")) <= {
             *("file", "layout", "time", "time_format", "series", "values", "targets"),
             *("frequency", "gaps", "split"),
+            *(["known"] if "beside" in about else []),
         }, task
         assert entry == DEFAULTS, task
         assert windows.pop("per_series", False) == (about["series"] > 1), task
@@ -309,6 +310,16 @@ def test_the_table_sums_up_skills_and_sorts_by_size() -> None:
         "| **share above 0** |  |  |  |  |  |  | 50% | 100% | 0% |",
         "| **share at or above -0.02** |  |  |  |  |  |  | 100% | 100% | 0% |",
     ]
+    tasks["planned"] = task | {"ingest": {"known": ["price", "offer"]}}
+    sets["planned"] = sets["long"] | {"beside": "long"}
+    more = table.lines(tasks, sets, run | {"planned": scores(1.2, 0.4)}, rival)
+    assert more[-4:] == [
+        "",
+        "| set | known | MAE | without | best baseline | its MAE | skill |",
+        "|---|---|---|---|---|---|---|",
+        "| `long` | price, offer | 1.2 | 1.5 | ridge | 2 | +0.400 |",
+    ]
+    assert more[:-4] == table.lines(tasks, sets, run, rival)
 
 
 def test_a_table_is_put_between_its_marks() -> None:
