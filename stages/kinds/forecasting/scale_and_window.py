@@ -82,7 +82,6 @@ def windowed(
         _check_logarithm(columns, raw)
     ranges = boundaries[:, :2] if parameters.per_series else training
     scaler = fitting.fit(parameters.scaler, found, ranges, parameters.per_series, parameters.log)
-    known, known_scaler = _known(table, ingested, parameters, training, ranges)
     # Rows ahead of what has happened have no value.
     ahead = np.add.reduceat(np.isnan(raw[:, 0]), starts[:-1])
     examples = SeriesExamples(
@@ -109,15 +108,13 @@ def windowed(
         values=scaler.transform(raw, starts),
         observed=observed,
         inputs_observed=_inputs_observed(table, ingested.inputs if parameters.mask else []),
-        known=known_scaler.transform(known, starts),
+        **_known(table, ingested, parameters, training, ranges, starts),
         starts=starts,
         spans=spans,
         training=boundaries[:, :2],
         stops=starts[1:] - ahead,
         shift_=scaler.shift_,
         scale_=scaler.scale_,
-        known_shift_=known_scaler.shift_,
-        known_scale_=known_scaler.scale_,
     )
     return replace(examples, windows={split: len(examples.windows_of(split)) for split in SPLITS})
 
@@ -136,13 +133,15 @@ def _known(
     parameters: Parameters,
     training: np.ndarray,
     ranges: np.ndarray,
-) -> tuple[np.ndarray, Scaler]:
-    """Returns what is known of each step (rows, features), and its scaler, which leaves the
-    calendar as it is.
+    starts: np.ndarray,
+) -> dict[str, Any]:
+    """Returns what is known of each step, and its scaler, which leaves the calendar as it is, by
+    the names of the examples' fields.
 
     Args:
         training: (series, 2) the training rows of the series with windows.
         ranges: those that the scaler is fitted on.
+        starts: (series + 1,) the first row of each series, and the number of rows.
     """
     clock = times.local(table["time"].to_numpy(), ingested.zone, ingested.in_utc)
     calendar = cycles.features(clock, parameters.calendar, parameters.holidays)
@@ -153,10 +152,15 @@ def _known(
     name = parameters.scaler if ingested.known else "none"
     scaler = fitting.fit(name, found, ranges, parameters.per_series)
     left = np.zeros((len(scaler.shift_), calendar.shape[1]))
-    return np.concatenate([calendar, raw], axis=1), Scaler(
+    whole = Scaler(
         np.concatenate([left, scaler.shift_], axis=1),
         np.concatenate([left + 1, scaler.scale_], axis=1),
     )
+    return {
+        "known": whole.transform(np.concatenate([calendar, raw], axis=1), starts),
+        "known_shift_": whole.shift_,
+        "known_scale_": whole.scale_,
+    }
 
 
 def _check_days(time: np.datetime64, frequency: str) -> None:
