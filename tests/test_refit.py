@@ -20,6 +20,7 @@ from stages.networks.backend import keras
 from stages.series import anchors
 from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
+from tests.series.test_anchors import forecast as changes_of
 from tests.small_task import PARAMS, error_of, folder
 
 __all__ = ["folder"]
@@ -88,7 +89,7 @@ def test_what_validation_chose_is_kept_and_the_steps_grow_with_the_windows(
     again = members.Retraining(
         "x", "forecasting", "predict", about(2, 1), 1, "portable", lambda: section
     )
-    network = again(own.known(own.starts[1:]), "refitted")
+    network = again(own.until(own.stops), "refitted")
     # 36 training rows make 30 windows, so that 7 steps begin 2 epochs; 60 rows make 54 windows.
     assert len(own.windows_of("train")) == 30
     assert called == [(54, 2, 0.001, 1, 2), (54, 2, 0.001, 2, 1)]
@@ -100,17 +101,19 @@ def test_where_no_epoch_was_best_the_network_is_the_anchor_fitted_on_all_windows
 ) -> None:
     start()
     own = prepared()
-    known = own.known(own.starts[1:])
+    known = own.until(own.stops)
     section = forecasting.Parameters.model_validate({"cell": "simple_rnn", "units": 2})
     network = members.retrain_members(
         forecasting, known, section, 1, about(0), Path("data/checkpoints/x.refit/y")
     )
     windows = own.windows_of("test")
-    expected = anchors.refit(own.anchor, known.windows_of("train"), own.season)
-    x, _, _, spread = anchors.differences(windows, np.arange(len(windows)))
-    last = windows.cut(np.arange(len(windows)))["inputs"]["window"][:, -1:]
-    forecast = expected(x, np.tile(spread, windows.horizon))[..., None] + last
-    np.testing.assert_allclose(prediction.predict(network, windows), forecast, atol=1e-5)
+    anchor = anchors.refit(own.anchor, known.windows_of("train"), own.season)
+    last = windows.cut(np.arange(len(windows)))["inputs"]["window"][:, -1]
+    np.testing.assert_allclose(
+        prediction.predict(network, windows)[..., 0],
+        changes_of(anchor, windows) + last,
+        atol=1e-5,
+    )
     assert not Path("data/checkpoints").exists()
 
 
@@ -135,7 +138,7 @@ def test_a_network_of_a_stretch_knows_no_row_after_its_first_origin(folder: Path
     changed[edges[1, 0] :] += 5
     weights, forecasts = [], []
     for name, values in (("before", np.array(own.values)), ("after", changed)):
-        known = replace(own, values=values).known(edges[1])
+        known = replace(own, values=values).until(edges[1])
         saved = Path("data/checkpoints/x.refit") / name
         network = members.retrain_members(forecasting, known, section, 1, about(2), saved)
         weights.append(np.concatenate([array.ravel() for array in network.get_weights()]))
@@ -162,7 +165,7 @@ def test_checkpoints_belong_to_all_that_a_retrained_network_depends_on(
         again = members.Retraining(
             "x", "forecasting", "predict", trained, seed, "portable", lambda: settings
         )
-        again(own.known(np.array([rows])), "refitted")
+        again(own.until(np.array([rows])), "refitted")
         assert again.saved[0].parent == Path("data/checkpoints/x.refit/refitted")
         return again.saved[0]
 

@@ -132,7 +132,7 @@ def test_a_forecast_of_the_outcomes_themselves_has_no_error() -> None:
 def test_windows_of_known_rows_are_those_that_end_before_them(rows: list[int]) -> None:
     prepared = examples_of()
     horizon, lookback = prepared.horizon, prepared.lookback
-    windows = prepared.known(np.array(rows)).windows_of("train")
+    windows = prepared.until(np.array(rows)).windows_of("train")
     origins, _ = windows.locate(np.arange(len(windows)))
     expected = [
         row
@@ -148,14 +148,14 @@ def test_a_series_that_was_dropped_stays_out_of_what_is_known() -> None:
     prepared = examples_of()
     spans = np.array(prepared.spans)
     spans[:, 1, 1] = spans[:, 1, 0]
-    known = replace(prepared, spans=spans).known(prepared.starts[1:])
+    known = replace(prepared, spans=spans).until(prepared.stops)
     series = known.windows_of("train").locate(np.arange(len(known.windows_of("train"))))[1]
     assert set(series) == {0}
 
 
 def test_the_anchor_of_known_rows_is_fitted_on_them_with_the_shares_of_validation() -> None:
     prepared = examples_of()
-    known = prepared.known(prepared.starts[1:])
+    known = prepared.until(prepared.stops)
     expected = anchors.refit(prepared.anchor, known.windows_of("train"), prepared.season)
     assert known.anchor.parts == prepared.anchor.parts
     np.testing.assert_array_equal(known.anchor.kernel, expected.kernel)
