@@ -26,8 +26,7 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    chosen = parameters.arithmetic()
-    arithmetic.use(chosen)
+    arithmetic.use(parameters.arithmetic())
     from stages.networks.prediction import predict
 
     kind = parameters.kind(task)
@@ -36,15 +35,7 @@ def main(arguments: list[str]) -> None:
     folder = Path("data/baselines") / task
     baselines = Baselines(read_json(folder / "scores.json"), examples.read_arrays(folder)[0])
     network, about = trained.load(task)
-    retraining = Retraining(
-        task,
-        kind,
-        "evaluate",
-        about,
-        parameters.seed(),
-        chosen,
-        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
-    )
+    retraining = Retraining.of(task, kind, "evaluate", about)
     with naming(f"task {task}"):
         evaluation = module.evaluate(
             TaskData(task, package.Ingested, package.Examples),

@@ -67,15 +67,7 @@ def predict(
         return parameters.checked(values, model, lambda keys: _option(keys, args))
 
     network, about = trained.load(task)
-    retraining = Retraining(
-        task,
-        kind,
-        "predict",
-        about,
-        parameters.seed(),
-        parameters.arithmetic(),
-        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
-    )
+    retraining = Retraining.of(task, kind, "predict", about)
     answering = any(value is not None for name, value in vars(args).items() if name != "task")
     request = Request(
         data=TaskData(task, package.Ingested, package.Examples),
