@@ -100,17 +100,17 @@ def evaluate(
         on validation, where the residuals are those that the quantiles are made of; and the arrays
         `half_widths` (levels, horizon, targets) of the intervals and `offsets` (quantiles, horizon,
         targets) of the quantiles from the forecast, in the scaler's units, `quantiles`, their
-        levels, and `bounds` (2,), in raw units; `backtest.csv` with its picture; and where they are
-        asked for, `origins.csv` with its picture, and the scores of the refitted networks.
+        levels, and `bounds` (2,), in raw units; `backtest.csv`; and where they are asked for,
+        `origins.csv` and the scores of the refitted networks. Both files have pictures.
     """
     limits = checked_bounds(data, parameters)
     validation, test = (Outcomes(data.examples, split, limits) for split in ("validation", "test"))
     known = validation.clipped(predict(validation.windows))
     residuals = validation.scaled - known
     widths = intervals.half_widths(residuals, validation.mask)
+    spread = quantiles.spread(residuals, validation.mask, parameters.quantiles)
     if lacking := intervals.shortage(validation.mask):
         log.info("%s", lacking)
-    spread = quantiles.spread(residuals, validation.mask, parameters.quantiles)
     forecast, scale = test.clipped(predict(test.windows)), baselines.arrays["mase_scale"]
     scores = {
         **test.scores(forecast, scale),
@@ -118,8 +118,7 @@ def evaluate(
         **_interval_scores(test, forecast, widths),
     }
     in_sample = validation.scores(known, scale) | validation.quantile_scores(known, spread)
-    if "naive2" in baselines.scores:
-        naive2 = baselines.scores["naive2"]
+    if naive2 := baselines.scores.get("naive2"):
         scores["owa"] = metrics.owa(scores, numbers(naive2))
         if reference := on_validation(naive2):
             in_sample["owa"] = metrics.owa(in_sample, reference)

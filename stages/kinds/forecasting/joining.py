@@ -28,15 +28,16 @@ def join(
     known yet, but for their known columns. Without a column of times the newer rows are the steps
     after the table's last one.
     """
-    examples = data.examples
-    by_columns = layout.layout == "columns"
-    series = dict.fromkeys([*examples.series, *newer_tables[0].columns])
-    layout = layout.naming(list(series) if by_columns else examples.target_names)
+    examples, names = data.examples, data.examples.target_names
+    if layout.layout == "columns":
+        names = list(dict.fromkeys([*examples.series, *newer_tables[0].columns]))
+    layout = layout.naming(names)
     columns, known = layout.input_columns, layout.known
     newer = ingest.newer(newer_tables, layout, data.ingested.about)
-    names = newer["series"].unique()
     observed = [f"observed_{name}" for name in columns]
-    table = table.loc[table["series"].isin(names), ["series", "time", *columns, *known, *observed]]
+    table = table.loc[
+        table["series"].isin(newer["series"]), ["series", "time", *columns, *known, *observed]
+    ]
     table = table.astype({"series": "str"}).reset_index(drop=True)
     if layout.time is None:
         happened, _ = ahead.divide(table, columns)
