@@ -264,6 +264,7 @@ def test_other_arithmetic_reruns_what_has_a_network(project: Path, run: Run) -> 
     }
 
 
+@pytest.mark.slow
 def test_make_runs_in_a_folder_and_a_locale_without_a_letter_in_common(
     project: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -278,6 +279,7 @@ def test_make_runs_in_a_folder_and_a_locale_without_a_letter_in_common(
     run(there, "python", "-m", "stages.ingest", "own", **locale)
 
 
+@pytest.mark.slow
 def test_a_killed_training_leaves_earlier_results_and_the_next_run_completes(
     project: Path, run: Run, environment: dict[str, str]
 ) -> None:

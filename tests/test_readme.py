@@ -276,6 +276,7 @@ def test_the_task_of_the_new_kind_in_contributing_is_valid(monkeypatch: pytest.M
             module.Parameters.model_validate(section)
 
 
+@pytest.mark.slow
 def test_results_are_recorded_for_renamed_variables_without_running_a_task(
     project: Path, run: Run
 ) -> None:
