@@ -39,3 +39,19 @@ def fit(
             shift.append(standard.mean_)
             scale.append(standard.scale_)
     return Scaler(np.array(shift), np.array(scale), log)
+
+
+def widened(scaler: Scaler, raw: np.ndarray, ranges: np.ndarray, whole: Scaler) -> Scaler:
+    """Returns a scaler of each series whose scale is that of `whole`, of all series together, where
+    a feature is constant in a series. Its later changes would count in units of 1 there, and as
+    shares of the range in other series.
+
+    Args:
+        scaler: of each series. raw, ranges: what it was fitted on, as for `fit`.
+    """
+    scale = scaler.scale_.copy()
+    for row, (start, stop) in enumerate(ranges):
+        values = raw[start:stop]
+        varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in values.T])
+        scale[row, ~varies] = whole.scale_[0, ~varies]
+    return Scaler(scaler.shift_, scale, scaler.log)

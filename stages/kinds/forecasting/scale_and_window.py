@@ -151,6 +151,8 @@ def _known(
     _check_columns(ingested.known, found, training)
     name = parameters.scaler if ingested.known else "none"
     scaler = fitting.fit(name, found, ranges, parameters.per_series)
+    if parameters.per_series and name != "none":
+        scaler = fitting.widened(scaler, found, ranges, fitting.fit(name, found, training, False))
     left = np.zeros((len(scaler.shift_), calendar.shape[1]))
     whole = Scaler(
         np.concatenate([left, scaler.shift_], axis=1),
@@ -190,7 +192,9 @@ def _of_series(ingested: IngestedSeries, short: np.ndarray, series: int) -> dict
 def _inputs_observed(table: pd.DataFrame, inputs: Sequence[str]) -> np.ndarray:
     """Returns which values of the inputs were not filled in, (rows, inputs) bool."""
     observed = table[[f"observed_{name}" for name in inputs]].to_numpy(bool)
-    if len(inputs) and observed.all():
+    # Rows ahead of what has happened have no values, and are in no window.
+    happened = table[list(inputs)].notna().any(axis=1)
+    if len(inputs) and observed[happened].all():
         log.warning(
             "scale_and_window.mask: no value of the inputs was filled in, so the network is told "
             "nothing by it"
