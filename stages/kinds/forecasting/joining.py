@@ -46,7 +46,8 @@ def join(
     # A value that was filled in is not known: newer rows may help to fill it in better.
     table[columns] = table[columns].where(table[observed].to_numpy())
     happened, _ = ahead.divide(newer, columns) if known else (newer, newer)
-    later = table["time"] > table["series"].map(happened.groupby("series")["time"].max())
+    last = happened.groupby("series")["time"].max().reindex(table["series"])
+    later = table["time"] > last.to_numpy()
     table.loc[later, columns] = np.nan
     table = table if known else table[~later]
     kept = ["series", "time", *columns, *known]

@@ -80,6 +80,8 @@ def windowed(
     _check_columns(columns, found, training)
     if parameters.log:
         _check_logarithm(columns, raw)
+    if parameters.per_series and parameters.scaler != "none":
+        _check_each(table, [*columns, *ingested.known], np.delete(names, short), training)
     ranges = boundaries[:, :2] if parameters.per_series else training
     scaler = fitting.fit(parameters.scaler, found, ranges, parameters.per_series, parameters.log)
     # Rows ahead of what has happened have no value.
@@ -147,6 +149,12 @@ def _known(
     calendar = cycles.features(clock, parameters.calendar, parameters.holidays)
     if parameters.holidays:
         _check_days(clock[0], ingested.frequency)
+        if not any(calendar[start:stop, -1].any() for start, stop in training):
+            log.warning(
+                "scale_and_window.holidays: none of %s is in the training rows, so nothing can be "
+                "learned of them: give more rows, or leave them out",
+                parameters.holidays,
+            )
     raw, found = _values(table, ingested.known)
     _check_columns(ingested.known, found, training)
     name = parameters.scaler if ingested.known else "none"
@@ -280,6 +288,21 @@ def _check_columns(columns: Sequence[str], found: np.ndarray, training: np.ndarr
             shown = f"{float(extremes[0][0])} in all" if extremes else "none in any of the"
             raise InputError(
                 f"column {name!r}: expected values that vary, received {shown} training rows"
+            )
+
+
+def _check_each(
+    table: pd.DataFrame, columns: Sequence[str], names: np.ndarray, training: np.ndarray
+) -> None:
+    """Raises `InputError` for a series without a value of a column to scale it by."""
+    found = _values(table, columns)[1]
+    for name, (start, stop) in zip(names, training, strict=True):
+        absent = np.isnan(found[start:stop]).all(axis=0)
+        if absent.any():
+            raise InputError(
+                f"column {columns[int(absent.argmax())]!r}: expected a value in the training rows "
+                f"of the series {name!r} to scale it by, received missing ones alone: give one, "
+                "leave the series out, or set scale_and_window.per_series to false"
             )
 
 
