@@ -80,8 +80,7 @@ def windowed(
     _check_columns(columns, found, training)
     if parameters.log:
         _check_logarithm(columns, raw)
-    if parameters.per_series and parameters.scaler != "none":
-        _check_each(table, [*columns, *ingested.known], np.delete(names, short), training)
+    _check_each(table, [*columns, *ingested.known], np.delete(names, short), training, parameters)
     ranges = boundaries[:, :2] if parameters.per_series else training
     scaler = fitting.fit(parameters.scaler, found, ranges, parameters.per_series, parameters.log)
     # Rows ahead of what has happened have no value.
@@ -292,9 +291,16 @@ def _check_columns(columns: Sequence[str], found: np.ndarray, training: np.ndarr
 
 
 def _check_each(
-    table: pd.DataFrame, columns: Sequence[str], names: np.ndarray, training: np.ndarray
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    names: np.ndarray,
+    training: np.ndarray,
+    parameters: Parameters,
 ) -> None:
-    """Raises `InputError` for a series without a value of a column to scale it by."""
+    """Raises `InputError` for a series that has a scaler of its own, and no value of a column to
+    fit it on."""
+    if not parameters.per_series or parameters.scaler == "none":
+        return
     found = _values(table, columns)[1]
     for name, (start, stop) in zip(names, training, strict=True):
         absent = np.isnan(found[start:stop]).all(axis=0)
