@@ -1,5 +1,7 @@
 """Scalers, fitted on training rows only."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -23,19 +25,56 @@ def fit(
     features = raw.shape[1]
     if name == "none":
         return Scaler(np.zeros((1, features)), np.ones((1, features)), log)
-    groups = ranges[:, None] if per_series else [ranges]
+    fitted = _minmax if name == "minmax" else _standard
     shift, scale = [], []
-    for group in groups:
-        if name == "minmax":
-            minmax = MinMaxScaler()
-            for start, stop in group:
-                minmax.partial_fit(np.log(raw[start:stop]) if log else raw[start:stop])
-            shift.append(minmax.data_min_)
-            scale.append(1 / minmax.scale_)
-        else:
-            standard = StandardScaler()
-            for start, stop in group:
-                standard.partial_fit(np.log(raw[start:stop]) if log else raw[start:stop])
-            shift.append(standard.mean_)
-            scale.append(standard.scale_)
+    for group in ranges[:, None] if per_series else [ranges]:
+        blocks = (raw[start:stop] for start, stop in group)
+        # A series without a value says nothing: scikit-learn would make NaN of all.
+        own = fitted([np.log(block) if log else block for block in blocks])
+        shift.append(own[0])
+        scale.append(own[1])
     return Scaler(np.array(shift), np.array(scale), log)
+
+
+def _minmax(blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the minimum and the range of each feature, (features,); 1 for a range of 0."""
+    low = np.fmin.reduce([np.fmin.reduce(block, axis=0) for block in blocks])
+    high = np.fmax.reduce([np.fmax.reduce(block, axis=0) for block in blocks])
+    fitted = MinMaxScaler().fit(np.stack([low, high]))
+    return fitted.data_min_, 1 / fitted.scale_
+
+
+def _standard(blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the mean and the standard deviation of each feature, (features,); 1 for one of 0."""
+    absent = np.array([np.isnan(block).all(axis=0) for block in blocks])
+    if absent.all(axis=0).any() or not absent.any():
+        return _incremental(blocks)
+    columns = []
+    for number, skipped in enumerate(absent.T):
+        found = [block for block, skip in zip(blocks, skipped, strict=True) if not skip]
+        columns.append(_incremental([block[:, [number]] for block in found]))
+    mean, deviation = np.concatenate(columns, axis=1)
+    return mean, deviation
+
+
+def _incremental(blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    standard = StandardScaler()
+    for block in blocks:
+        standard.partial_fit(block)
+    return standard.mean_, standard.scale_
+
+
+def widened(scaler: Scaler, raw: np.ndarray, ranges: np.ndarray, whole: Scaler) -> Scaler:
+    """Returns a scaler of each series whose scale is that of `whole`, of all series together, where
+    a feature is constant in a series. Its later changes would count in units of 1 there, and as
+    shares of the range in other series.
+
+    Args:
+        scaler: of each series. raw, ranges: what it was fitted on, as for `fit`.
+    """
+    scale = scaler.scale_.copy()
+    for row, (start, stop) in enumerate(ranges):
+        values = raw[start:stop]
+        varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in values.T])
+        scale[row, ~varies] = whole.scale_[0, ~varies]
+    return Scaler(scaler.shift_, scale, scaler.log)

@@ -212,6 +212,8 @@ def _expect_numbers(column: pd.Series, bad: np.ndarray) -> None:
         hint = ": set ingest.decimal and ingest.thousands to the marks of this file"
     elif isinstance(shown, str) and not re.search(r"\d", shown):
         hint = ": if it stands for a missing value, name it in ingest.missing"
+        if 2 * bad.sum() > len(bad):
+            hint += "; if not, write it as a number, such as 0 or 1"
     raise InputError(
         f"column {column.name!r}: expected finite numbers (an empty cell is a missing value), "
         f"received {shown!r} in data row {row + 1} ({int(bad.sum())} such cells){hint}"

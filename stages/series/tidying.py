@@ -189,7 +189,7 @@ def _sorted(
     counts["was_sorted"] = bool((order[1:] > order[:-1]).all())
     if not counts["was_sorted"]:
         table = table.iloc[order]
-    table, counts["duplicates"] = _without_duplicates(table, columns, duplicates)
+    table, counts["duplicates"] = without_duplicates(table, columns, duplicates)
     return table, counts
 
 
@@ -229,9 +229,11 @@ def _split_codes(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _without_duplicates(
+def without_duplicates(
     table: pd.DataFrame, columns: Sequence[str], rule: str
 ) -> tuple[pd.DataFrame, int]:
+    """Returns a long table with one row for each series and time, and how many others it had; the
+    arguments are those of `tidy`."""
     repeated = table.duplicated(["series", "time"])
     number = int(repeated.sum())
     if not number:

@@ -109,6 +109,13 @@ def test_a_cell_that_is_not_a_finite_number_is_named(cell: Any, shown: str) -> N
         read([1, None, cell])
 
 
+def test_a_column_of_text_is_told_from_a_code_of_missing_values() -> None:
+    with pytest.raises(InputError, match=r"ingest.missing$"):
+        read([1, 2, 3, "closed"])
+    with pytest.raises(InputError, match=r"ingest.missing; if not, write it as a number"):
+        read(["yes", "no", "no", 1])
+
+
 def test_a_detected_decimal_comma_is_reported() -> None:
     reading = Reading(separator=";")
     to_numbers(pd.DataFrame({"y": ["1,5", "2,25"]}), NumberFormat(file="data/raw/x.csv"), reading)

@@ -72,3 +72,20 @@ def test_the_logarithm_is_scaled_and_undone() -> None:
 def test_a_constant_feature_is_shifted_and_not_divided(name: ScalerName) -> None:
     scaler = fit(name, np.full((10, 1), 4.0), np.array([[0, 10]]), False)
     assert scaler.transform(np.array([[4.0], [6.0]]), np.array([0, 2])).tolist() == [[0.0], [2.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("minmax", MinMaxScaler), ("standard", StandardScaler)]
+)
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]])
+def test_a_series_without_a_value_of_a_feature_says_nothing_of_it(
+    name: ScalerName, model: type, order: list[int]
+) -> None:
+    raw = np.random.default_rng(1).normal(5, 3, (30, 2))
+    raw[10:20, 1] = np.nan
+    ranges = np.array([[0, 10], [10, 20], [20, 30]])[order]
+    scaler = fit(name, raw, ranges, False)
+    expected = model().fit(raw)
+    np.testing.assert_allclose(
+        scaler.transform(raw, np.array([0, 30])), expected.transform(raw), rtol=1e-5
+    )

@@ -122,15 +122,16 @@ class Parameters(NumberFormat):
         listed = self.target_columns if isinstance(self.targets, list) else []
         inputs, alone = self.inputs or [], [*self.known, *self.statics]
         values = list(dict.fromkeys([*listed, *inputs]))
+        marks = {f"observed_{name}" for name in (*values, *self.known)}
         if (
             any(len(set(names)) < len(names) for names in (listed, inputs, [*values, *alone]))
-            or {"series", "time", "split"} & {*values, *self.known}
+            or ({"series", "time", "split"} | marks) & {*values, *self.known}
             or {self.time, self.series} & set(alone)
         ):
             raise ValueError(
                 "each column once among `time`, `series`, `targets`, `inputs`, `known`, `static` "
                 "and `categories` (targets alone can be inputs too), and no values in columns that "
-                "are named series, time or split"
+                "are named series, time, split, or observed_ and the name of another one"
             )
 
     @property
@@ -235,9 +236,8 @@ def ingest(
         split = split.on_clock(
             lambda time: times.on_clock(time, long.times.zone, long.times.in_utc)
         )
-    happened, future = long.table, long.table.iloc[:0]
-    if parameters.known:
-        happened, future = ahead.divide(long.table, parameters.seen_columns)
+    seen, known = parameters.seen_columns, parameters.known
+    happened, future = ahead.of_task(long.table, parameters.target_columns, seen, known)
     table, counts = tidying.tidy(
         happened,
         parameters.columns,
@@ -254,15 +254,16 @@ def ingest(
     last_time = str(table["time"].iloc[-1])
     if len(future):
         step = None if parameters.gaps == "keep" else counts["frequency"]
-        table = ahead.append(table, future, parameters.known, step)
+        table = ahead.append(table, future, known, step, parameters.duplicates)
         counts["raw_rows"] += len(future)
+        counts["duplicates"] += len(future) - (len(table) - counts["rows"])
     return table, IngestedSeries(
         reading=reading,
         **counts,
-        rows_ahead=len(future),
+        rows_ahead=len(table) - counts["rows"],
         inputs=parameters.input_columns,
         targets=parameters.target_columns,
-        known=parameters.known,
+        known=known,
         static={name: constant.loc[names, name].tolist() for name in parameters.static},
         categories={name: constant.loc[names, name].tolist() for name in parameters.categories},
         first_time=str(table["time"].iloc[0]),

@@ -46,7 +46,8 @@ def join(
     # A value that was filled in is not known: newer rows may help to fill it in better.
     table[columns] = table[columns].where(table[observed].to_numpy())
     happened, _ = ahead.divide(newer, columns) if known else (newer, newer)
-    later = table["time"] > table["series"].map(happened.groupby("series")["time"].max())
+    last = happened.groupby("series")["time"].max().reindex(table["series"])
+    later = table["time"] > last.to_numpy()
     table.loc[later, columns] = np.nan
     table = table if known else table[~later]
     kept = ["series", "time", *columns, *known]
@@ -57,6 +58,7 @@ def join(
     both = both[~(old & both.duplicated(["series", "time"], keep=False))]
     future = both.iloc[:0]
     if known:
+        ahead.expect_past(both, columns)
         both, future = ahead.divide(both, columns)
     both, _ = tidying.tidy(both, kept[2:], examples.frequency, layout.duplicates, layout.gaps, None)
     if examples.log and (least := both[columns].min().min()) <= 0:
@@ -66,7 +68,9 @@ def join(
     if layout.gaps != "zero":  # where a missing row means that there was nothing
         _report_filled_rows(both, columns, examples.lookback)
     step = None if layout.gaps == "keep" else examples.frequency
-    return ahead.append(both, future, known, step) if len(future) else both
+    if not len(future):
+        return both
+    return ahead.append(both, future, known, step, layout.duplicates)
 
 
 def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) -> None:

@@ -14,8 +14,10 @@ from stages.files.task_data import TaskData
 from stages.kinds.forecasting import ingest
 from stages.series import ahead, statics
 from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.numbers import to_numbers
 from stages.series.scaling import Scaler
 from stages.series.splits import starts_of
+from stages.series.tidying import names_of
 
 log = logging.getLogger("reprise")
 
@@ -46,6 +48,7 @@ def admit(
             has to know.
     """
     examples = data.examples
+    _report_changed(newer_tables, data, layout)
     trained = set(examples.series) - set(examples.dropped_series)
     names = [name for name in table["series"].cat.categories if name not in trained]
     if not names:
@@ -57,7 +60,7 @@ def admit(
             f"them by its name, received {names[0]!r}: leave it out, or set train.embedding to "
             "false and train again"
         )
-    scalers = _scalers(examples, table[table["series"].isin(names)])
+    scalers = _scalers(data, table[table["series"].isin(names)])
     about = _describe(names, newer_tables, data, layout)
     static = {name: about[name].tolist() for name in examples.standardisation}
     categories = {name: about[name].tolist() for name in examples.levels}
@@ -91,9 +94,41 @@ def _report(names: Sequence[str], trained: Sequence[str]) -> None:
     )
 
 
-def _scalers(examples: SeriesExamples, rows: pd.DataFrame) -> dict[str, Any]:
+def _report_changed(
+    newer_tables: Sequence[pd.DataFrame], data: Data, layout: ingest.Parameters
+) -> None:
+    """Warns of static columns of the newer tables in which series of the task have other values
+    than in training: those of training hold."""
+    about, table = data.ingested.about, pd.concat(newer_tables, ignore_index=True)
+    trained: dict[str, Sequence[Any]] = {**about.static, **about.categories}
+    changed = []
+    for column, own in trained.items():
+        if column not in table:
+            continue
+        names = names_of(table[str(layout.series)])
+        before = names.map(dict(zip(data.examples.series, own, strict=True))).astype(object)
+        text = table[column].astype("str")
+        is_text = column in about.categories
+        now = text.to_numpy(object) if is_text else to_numbers(table[[column]], layout)[:, 0]
+        given = (before.notna() & table[column].notna() & (text != "")).to_numpy()
+        if (other := given & (now != before.to_numpy())).any():
+            row = int(other.argmax())
+            received = f"{now[row]!r}" if is_text else f"{now[row]:g}"
+            changed.append(
+                f"{column!r} {received} for {names.iloc[row]!r}, not {before.iloc[row]!r}"
+            )
+    if changed:
+        log.warning(
+            "static columns hold as they were in training, others are ignored: received %s: train "
+            "again to change them",
+            "; ".join(changed),
+        )
+
+
+def _scalers(data: Data, rows: pd.DataFrame) -> dict[str, Any]:
     """Returns the scalers of all series, with those of the new ones, whose tidy `rows` these are,
     behind the others where each has its own; by the names of the examples' fields."""
+    examples = data.examples
     if not examples.per_series or examples.scaler == "none":
         return {}
     inputs = examples.input_names
@@ -109,35 +144,49 @@ def _scalers(examples: SeriesExamples, rows: pd.DataFrame) -> dict[str, Any]:
     if examples.known_inputs:
         features = examples.known.shape[1]
         columns = range(features - len(examples.known_inputs), features)
-        own = _fit(examples, rows, examples.known_inputs, log=False)
+        own = _fit(data, rows, examples.known_inputs, known=True)
         scaler = _extended(examples.known_scaler, list(columns), own)
         found |= {"known_shift_": scaler.shift_, "known_scale_": scaler.scale_}
     happened, _ = ahead.divide(rows, inputs)
-    own = _fit(examples, happened, inputs, log=examples.log)
+    own = _fit(data, happened, inputs)
     scaler = _extended(examples.fitted_scaler, examples.inputs, own)
     return found | {"shift_": scaler.shift_, "scale_": scaler.scale_}
 
 
-def _fit(
-    examples: SeriesExamples, rows: pd.DataFrame, columns: Sequence[str], *, log: bool
-) -> Scaler:
+def _fit(data: Data, rows: pd.DataFrame, columns: Sequence[str], *, known: bool = False) -> Scaler:
     """Returns the scaler of each series of tidy rows, fitted on the values that were not filled
-    in."""
+    in, as `scale_and_window` fits that of the inputs, or of the `known` ones."""
     from stages.series import fitting
 
-    series = rows["series"].astype("str")
-    observed = rows[[f"observed_{name}" for name in columns]].to_numpy(bool)
-    known = np.where(observed, rows[list(columns)].to_numpy(np.float64), np.nan)
+    examples = data.examples
+    series, found = rows["series"].astype("str"), _observed(rows, columns)
     starts = starts_of(pd.factorize(series)[0])
     ranges = np.stack([starts[:-1], starts[1:]], axis=1)
     for start, stop in ranges:
-        absent = np.isnan(known[start:stop]).all(axis=0)
+        absent = np.isnan(found[start:stop]).all(axis=0)
         if absent.any():
             raise InputError(
                 f"column {columns[int(absent.argmax())]!r}: expected a known value of the series "
                 f"{series.iloc[start]!r} to scale it by, found none"
             )
-    return fitting.fit(examples.scaler, known, ranges, True, log)
+    own = fitting.fit(examples.scaler, found, ranges, True, examples.log and not known)
+    if not known:
+        return own
+    trained = _observed(data.ingested.read(), columns)
+    training = np.delete(examples.training, _dropped(examples), axis=0)
+    whole = fitting.fit(examples.scaler, trained, training, False)
+    return fitting.widened(own, found, ranges, whole)
+
+
+def _observed(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Returns columns of tidy rows, (rows, columns), NaN where a value was filled in."""
+    observed = rows[[f"observed_{name}" for name in columns]].to_numpy(bool)
+    return np.where(observed, rows[list(columns)].to_numpy(np.float64), np.nan)
+
+
+def _dropped(examples: SeriesExamples) -> list[int]:
+    """Returns the numbers of the series that are too short to train."""
+    return [examples.series.index(name) for name in examples.dropped_series]
 
 
 def _extended(scaler: Scaler, columns: list[int], own: Scaler) -> Scaler:

@@ -178,6 +178,7 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
     numbers = {name: number for number, name in enumerate(examples.series)}
     step, dropped = grid.parse(examples.frequency), set(examples.dropped_series)
     windows, marks, known, names, futures = [], [], [], [], []
+    lacking: list[tuple[str, int]] = []
     observed = [f"observed_{name}" for name in examples.input_names]
     for name, rows in table.groupby("series", sort=False, observed=True):
         if name in dropped:
@@ -195,11 +196,15 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
         windows.append(rows[examples.input_names].to_numpy(np.float64))
         if examples.inputs_observed.shape[1]:
             marks.append(rows[observed].to_numpy(np.float32))
-        planned = _planned(str(name), rows, coming, examples, assume)
+        if examples.known_inputs and len(coming) < horizon:
+            lacking.append((str(name), len(coming)))
+        planned = _planned(rows, coming, examples)
         local = times.local(clock, about.zone, about.in_utc)
         known.append(examples.known_of(local, planned, numbers[str(name)]))
         names.append(str(name))
         futures.append(clock[-horizon:])
+    if lacking:
+        _report_lacking(lacking, examples, assume)
     series = np.array([numbers[name] for name in names], np.int32)
     window = examples.fitted_scaler.forward(np.stack(windows), series, examples.inputs)
     inputs = {
@@ -213,28 +218,30 @@ def last_windows(table: pd.DataFrame, data: Data, *, assume: bool = False) -> La
     return Last(inputs, names, futures)
 
 
-def _planned(
-    series: str, rows: pd.DataFrame, coming: pd.DataFrame, examples: SeriesExamples, assume: bool
-) -> np.ndarray:
+def _planned(rows: pd.DataFrame, coming: pd.DataFrame, examples: SeriesExamples) -> np.ndarray:
     """Returns the known inputs of the past `rows` and of the horizon, (steps, inputs), of which
-    `coming` has the first steps."""
-    lacking = examples.horizon - len(coming)
-    if not examples.known_inputs:
-        return np.empty((len(rows) + examples.horizon, 0))
+    `coming` has the first steps; they stay as they are in the others."""
     planned = pd.concat([rows, coming])[examples.known_inputs].to_numpy(np.float64)
-    if not lacking:
-        return planned
-    names = ", ".join(examples.known_inputs)
-    received = (
-        f"series {series!r}: expected {names} for the {examples.horizon} steps of the forecast, "
-        f"received {len(coming)}"
+    return np.concatenate(
+        [planned, np.repeat(planned[-1:], examples.horizon - len(coming), axis=0)]
     )
+
+
+def _report_lacking(lacking: list[tuple[str, int]], examples: SeriesExamples, assume: bool) -> None:
+    """Reports series that lack known inputs, with the number of steps that have them. The arguments
+    are those of `last_windows`."""
+    name, steps = lacking[0]
+    received = (
+        f"series {name!r}: expected {', '.join(examples.known_inputs)} for the {examples.horizon} "
+        f"steps of the forecast, received {steps}"
+    )
+    if len(lacking) > 1:
+        received += f" ({len(lacking)} such series)"
     if not assume:
         raise InputError(
             f"{received}: give rows with their times and known inputs, without targets"
         )
     log.warning("%s: the others are taken to stay as in the row before", received)
-    return np.concatenate([planned, np.repeat(planned[-1:], lacking, axis=0)])
 
 
 def plot(table: pd.DataFrame, forecast: pd.DataFrame, history: int) -> tuple[str, pd.DataFrame]:

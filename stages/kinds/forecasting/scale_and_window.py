@@ -80,6 +80,7 @@ def windowed(
     _check_columns(columns, found, training)
     if parameters.log:
         _check_logarithm(columns, raw)
+    _check_each(table, [*columns, *ingested.known], np.delete(names, short), training, parameters)
     ranges = boundaries[:, :2] if parameters.per_series else training
     scaler = fitting.fit(parameters.scaler, found, ranges, parameters.per_series, parameters.log)
     # Rows ahead of what has happened have no value.
@@ -147,10 +148,18 @@ def _known(
     calendar = cycles.features(clock, parameters.calendar, parameters.holidays)
     if parameters.holidays:
         _check_days(clock[0], ingested.frequency)
+        if not any(calendar[start:stop, -1].any() for start, stop in training):
+            log.warning(
+                "scale_and_window.holidays: none of %s is in the training rows, so nothing can be "
+                "learned of them: give more rows, or leave them out",
+                parameters.holidays,
+            )
     raw, found = _values(table, ingested.known)
     _check_columns(ingested.known, found, training)
     name = parameters.scaler if ingested.known else "none"
     scaler = fitting.fit(name, found, ranges, parameters.per_series)
+    if parameters.per_series and name != "none":
+        scaler = fitting.widened(scaler, found, ranges, fitting.fit(name, found, training, False))
     left = np.zeros((len(scaler.shift_), calendar.shape[1]))
     whole = Scaler(
         np.concatenate([left, scaler.shift_], axis=1),
@@ -190,7 +199,9 @@ def _of_series(ingested: IngestedSeries, short: np.ndarray, series: int) -> dict
 def _inputs_observed(table: pd.DataFrame, inputs: Sequence[str]) -> np.ndarray:
     """Returns which values of the inputs were not filled in, (rows, inputs) bool."""
     observed = table[[f"observed_{name}" for name in inputs]].to_numpy(bool)
-    if len(inputs) and observed.all():
+    # Rows ahead of what has happened have no values, and are in no window.
+    happened = table[list(inputs)].notna().any(axis=1)
+    if len(inputs) and observed[happened].all():
         log.warning(
             "scale_and_window.mask: no value of the inputs was filled in, so the network is told "
             "nothing by it"
@@ -276,6 +287,28 @@ def _check_columns(columns: Sequence[str], found: np.ndarray, training: np.ndarr
             shown = f"{float(extremes[0][0])} in all" if extremes else "none in any of the"
             raise InputError(
                 f"column {name!r}: expected values that vary, received {shown} training rows"
+            )
+
+
+def _check_each(
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    names: np.ndarray,
+    training: np.ndarray,
+    parameters: Parameters,
+) -> None:
+    """Raises `InputError` for a series that has a scaler of its own, and no value of a column to
+    fit it on."""
+    if not parameters.per_series or parameters.scaler == "none":
+        return
+    found = _values(table, columns)[1]
+    for name, (start, stop) in zip(names, training, strict=True):
+        absent = np.isnan(found[start:stop]).all(axis=0)
+        if absent.any():
+            raise InputError(
+                f"column {columns[int(absent.argmax())]!r}: expected a value in the training rows "
+                f"of the series {name!r} to scale it by, received missing ones alone: give one, "
+                "leave the series out, or set scale_and_window.per_series to false"
             )
 
 

@@ -3,6 +3,7 @@ else is."""
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.kinds.forecasting import ingest, predict, scale_and_window, train
+from stages.kinds.forecasting import ingest, newcomers, predict, scale_and_window, train
 from stages.kinds.forecasting.joining import join
 from stages.series import ahead
 from stages.series.data import SeriesExamples
@@ -74,6 +75,106 @@ def test_a_known_future_that_is_lacking_is_taken_to_stay_and_reported(
     assert seen[-3:] == pytest.approx([14.0, 14.0, 14.0])
 
 
+def test_series_that_lack_a_known_future_are_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = pd.concat([priced(60, 1).assign(shop="a"), priced(50, 2).assign(shop="b")])
+    task = Task(csv(both), series="shop", **SECTION)
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        predict.last_windows(task.data.ingested.read(), task.data, assume=True)
+    assert caplog.text.count("the others are taken to stay") == 1
+    assert (
+        "series 'a': expected price for the 3 steps of the forecast, received 1 (2" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("gaps", ["error", "keep"])
+def test_rows_ahead_that_are_there_twice_are_duplicates(gaps: str) -> None:
+    table = priced(60, 3)
+    twice = csv(pd.concat([table, table.iloc[[61]].assign(price=20.0)]))
+    section = SECTION | {"gaps": gaps}
+    with pytest.raises(InputError, match=r"one row for each time, received 2020-03-02 .* again"):
+        Task(twice, **section)
+    for rule, price in (("first", 15.0), ("last", 20.0), ("mean", 17.5)):
+        task = Task(twice, **section, duplicates=rule)
+        about = task.ingested
+        assert (about.raw_rows, about.rows, about.rows_ahead, about.duplicates) == (64, 60, 3, 1)
+        seen = prices_seen(task, task.data.ingested.read())
+        assert seen[-3:] == pytest.approx([14.0, price, 16.0])
+    alone = Task(csv(table), **section)
+    newer = "day,y,price\n2020-03-01,,1\n2020-03-01,,2\n2020-03-02,,3\n2020-03-03,,4\n"
+    with pytest.raises(InputError, match="one row for each time, received 2020-03-01"):
+        alone.forecast(newer)
+
+
+@pytest.mark.parametrize("gaps", ["error", "keep", "zero", "interpolate"])
+def test_a_series_whose_rows_are_all_ahead_is_one_error(gaps: str) -> None:
+    whole = pd.concat([priced(60, 3).assign(shop="a"), priced(60, 3).assign(shop="b", y=np.nan)])
+    section = SECTION | {"series": "shop", "gaps": gaps}
+    expected = "series 'b': expected rows with values of y before .* received none"
+    with pytest.raises(InputError, match=expected):
+        Task(csv(whole), **section)
+    task = Task(csv(whole[whole["shop"] == "a"]), **section)
+    with pytest.raises(InputError, match=expected):
+        task.forecast(csv(whole[whole["shop"] == "b"]))
+
+
+def test_inputs_that_seem_to_be_known_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    table = priced(60, 3).assign(wind=np.arange(63) % 5)
+    section = SECTION | {"inputs": ["y", "wind"], "gaps": "interpolate"}
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        assert Task(csv(table), **section).ingested.missing_values == 3
+    assert "3 rows behind the last values of y have values of wind, so" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        table.loc[60:, "wind"] = np.nan
+        assert Task(csv(table), **section).ingested.rows_ahead == 3
+    assert "behind the last values" not in caplog.text
+
+
+def test_rows_ahead_do_not_count_as_filled_in_ones(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        Task(csv(priced(60, 3)), windowing={"mask": True}, **SECTION)
+    assert "scale_and_window.mask: no value of the inputs was filled in" in caplog.text
+
+
+def test_a_known_input_that_changes_in_some_series_alone_is_scaled_as_in_all() -> None:
+    other = priced(60).assign(shop="b", price=[100.0] * 50 + [90.0] * 10)
+    table = pd.concat([priced(60).assign(shop="a"), other])
+    section = SECTION | {"series": "shop"}
+    task = Task(csv(table), windowing={"per_series": True}, **section)
+    np.testing.assert_allclose(task.examples.known_shift_, [[10], [100]])
+    np.testing.assert_allclose(task.examples.known_scale_, [[6], [90]])
+    # A new one as well.
+    new = priced(20, 3).assign(shop="c", price=7.0)
+    Path("newer.csv").write_text(csv(new))
+    tables = ingest.read(Path("newer.csv"), task.layout, newer=True)
+    joined = join(task.data.ingested.read(), tables, task.data, task.layout)
+    examples = newcomers.admit(joined, tables, task.data, task.layout, ["window"]).examples
+    np.testing.assert_allclose(examples.known_shift_, [[10], [100], [7]])
+    np.testing.assert_allclose(examples.known_scale_, [[6], [90], [90]])
+
+
+@pytest.mark.parametrize("scaler", ["minmax", "standard"])
+def test_a_series_without_a_known_input_scales_none_of_the_others(scaler: str) -> None:
+    first, other = priced(60).assign(shop="a"), priced(60).assign(shop="b", price=np.nan)
+    section = SECTION | {"series": "shop", "gaps": "zero"}
+    table = csv(pd.concat([first, other]))
+    known = Task(table, windowing={"scaler": scaler}, **section).examples
+    alone = Task(csv(first), windowing={"scaler": scaler}, **section).examples
+    np.testing.assert_array_equal(known.known_scale_, alone.known_scale_)
+    np.testing.assert_array_equal(known.known[:60], alone.known)
+    with pytest.raises(InputError, match=r"'price': .* training rows of the series 'b' to scale"):
+        Task(table, windowing={"scaler": scaler, "per_series": True}, **section)
+
+
+def test_a_new_series_alone_is_forecast_where_times_are_whole_numbers() -> None:
+    table = pd.concat([priced(60).assign(shop=name, day=range(60)) for name in "ab"])
+    task = Task(csv(table), series="shop", **SECTION)
+    new = priced(20, 3).assign(shop="c", day=range(23))
+    assert task.forecast(csv(new))["time"].tolist() == ["20", "21", "22"]
+
+
 def test_newer_rows_bring_the_known_future() -> None:
     task = Task(csv(priced(60)), **SECTION)
     newer = "day,y,price\n2020-03-01,400,20\n2020-03-02,,21\n2020-03-03,,22\n2020-03-04,,23\n"
@@ -114,7 +215,7 @@ def test_a_known_future_that_cannot_be_used_is_one_error(newer: str, message: st
         task.forecast(f"day,y,price\n{newer}")
 
 
-@pytest.mark.parametrize("known", [["y"], ["price", "price"], ["time"], ["day"]])
+@pytest.mark.parametrize("known", [["y"], ["price", "price"], ["time"], ["day"], ["observed_y"]])
 def test_known_inputs_are_columns_of_their_own(known: list[str]) -> None:
     with pytest.raises(ValueError, match="each column once among"):
         Task(csv(priced(60)), **(SECTION | {"known": known}))
@@ -186,6 +287,17 @@ def test_holidays_are_those_of_the_place_on_its_own_calendar() -> None:
         holiday = examples.known[:, 2] == 1
         assert set(np.unique(examples.known[:, 2])) == {0, 1}
         assert table["day"][holiday].dt.strftime("%Y-%m-%d").tolist() == expected
+
+
+def test_holidays_of_which_training_has_none_are_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = days(np.arange(60) ** 1.5, "2019-11-18").assign(price=np.arange(60) % 7)
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        examples_of(table, holidays="US")  # Thanksgiving
+        assert "holidays" not in caplog.text
+        examples_of(table, holidays="DE")  # Christmas is the 38th of 36 training rows
+    assert caplog.text.count("none of DE is in the training rows") == 1
 
 
 @pytest.mark.parametrize(

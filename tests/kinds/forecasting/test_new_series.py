@@ -67,6 +67,25 @@ def test_a_new_series_is_forecast_as_the_same_rows_under_a_known_name_are() -> N
     assert answer(other) != known.replace(",c,", ",new,")
 
 
+def test_other_static_values_of_a_known_series_are_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = shops()
+    task, own = Task(csv(whole), **SECTION), whole[whole["shop"] == "c"]
+    with caplog.at_level(logging.WARNING, logger="reprise"):
+        _, before = admitted(task, own)
+        admitted(task, own.assign(size=np.nan, region=""))
+        assert caplog.text == ""
+        _, after = admitted(task, own.assign(size=77, region="nowhere"))
+    assert before is after is task.data
+    region, size = own["region"].iloc[0], float(own["size"].iloc[0])
+    assert len(caplog.records) == 1
+    assert (
+        f"received 'size' 77 for 'c', not {size!r}; 'region' 'nowhere' for 'c', not {region!r}: "
+        in (caplog.text)
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "own", "log"),
     [("minmax", MinMaxScaler, False), ("standard", StandardScaler, True)],
