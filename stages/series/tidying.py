@@ -5,6 +5,7 @@ marked.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, TypedDict
 
 import numpy as np
@@ -142,6 +143,8 @@ def tidy(
         duplicates: which of several rows at one time is kept: `error`, `first`, `last`, `mean`.
         gaps: how missing times and values are filled: `error`, `interpolate`, `forward_fill`,
             `zero`; `keep`: rows are steps whatever their times, and missing values are an error.
+            Behind training, `interpolate` fills forward as well: a window there would see what came
+            after it.
         split: how to split by time; None: not at all (newer rows to predict from).
 
     Returns:
@@ -369,11 +372,9 @@ def _fill_column(
 ) -> None:
     """Fills one column of one series in place, (rows,), up to one of `ends` after the other."""
     observed = np.flatnonzero(~missing)
-    start = 0
-    for end in ends:
+    for start, end in pairwise([0, *ends]):
         gap = start + np.flatnonzero(missing[start:end])
         usable = observed[observed < end]
-        start = end
         if not len(gap):
             continue
         if not len(usable):
@@ -381,13 +382,18 @@ def _fill_column(
                 f"column {name!r}: expected a value up to {times.iloc[end - 1]}, found none to "
                 "fill the gap with"
             )
-        if rule == "interpolate":
+        if rule == "interpolate" and not start:
             values[gap] = np.interp(gap, usable, values[usable])
             continue
         earlier = np.searchsorted(usable, gap) - 1
         if earlier[0] < 0:
+            advice = (
+                "give more rows, or move ingest.split"
+                if start
+                else "set ingest.gaps to interpolate"
+            )
             raise InputError(
                 f"column {name!r}: expected a value before {times.iloc[gap[0]]} to fill it forward "
-                "from, found none: set ingest.gaps to interpolate"
+                f"from, found none: {advice}"
             )
         values[gap] = values[usable[earlier]]

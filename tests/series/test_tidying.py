@@ -68,7 +68,7 @@ def test_duplicates_are_an_error_that_names_the_time() -> None:
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("interpolate", [0, 1, 1, 3, 4, 5, 6]),
+        ("interpolate", [0, 1, 1, 1, 4, 5, 6]),  # training ends with row 2
         ("forward_fill", [0, 1, 1, 1, 4, 5, 6]),
         ("zero", [0, 1, 0, 0, 4, 5, 6]),
     ],
@@ -230,7 +230,7 @@ def test_filled_values_equal_a_loop_over_rows_up_to_the_end_of_the_split(
                 expected.append(value)
             elif rule == "zero":
                 expected.append(0.0)
-            elif rule == "forward_fill" or right is None:
+            elif rule == "forward_fill" or right is None or row >= 6:
                 expected.append(values[left])
             else:
                 expected.append(
@@ -254,6 +254,19 @@ def test_other_values_in_later_splits_change_no_earlier_filled_value(rule: str, 
     )
     assert first[:end].tolist() == second[:end].tolist()
     assert first[end:].tolist() != second[end:].tolist()
+
+
+@pytest.mark.parametrize("rule", ["interpolate", "forward_fill", "zero"])
+def test_no_window_of_validation_or_test_sees_what_comes_after_it(rule: str) -> None:
+    values = np.array([0, 1, np.nan, 3, 4, 5, 6, np.nan, 8, np.nan, 10, np.nan, np.nan, 13, 14])
+    split = ByCount(train=6, validation=4, test=5)
+    for origin in range(6, 15):
+        changed = np.where(np.arange(15) < origin, values, 1000 - 3 * values)
+        first, second = (
+            tidy(table(source.tolist()), gaps=rule, split=split)[0]["y"]
+            for source in (values, changed)
+        )
+        assert first[:origin].tolist() == second[:origin].tolist()
 
 
 def test_where_gaps_are_kept_empty_rows_are_dropped_and_half_empty_ones_refused() -> None:
@@ -299,7 +312,7 @@ def test_whole_numbers_off_the_grid_are_an_error_and_missing_ones_are_filled() -
         tidy(table([0, 1, 2, 3, 4, 5], [0, 2, 4, 7, 8, 10]), frequency="2")
     result, _ = tidy(table([0, 1, 2, 4, 5, 6], [10, 12, 14, 18, 20, 22]), gaps="interpolate")
     assert result["time"].tolist() == [10, 12, 14, 16, 18, 20, 22]
-    assert result["y"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert result["y"].tolist() == [0, 1, 2, 2, 4, 5, 6]  # training ends with the third row
 
 
 def test_the_mean_of_duplicates_leaves_out_missing_values() -> None:

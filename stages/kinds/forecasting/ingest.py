@@ -251,7 +251,7 @@ def ingest(
     reading: Reading = {**long.times.reading, **long.reading}
     if suspects := _suspects(long.table, parameters.columns):
         reading["possible_missing_values"] = suspects
-    last_time = str(table["time"].iloc[-1])
+    first_time, last_time = (str(time) for time in (table["time"].min(), table["time"].max()))
     if len(future):
         step = None if parameters.gaps == "keep" else counts["frequency"]
         table = ahead.append(table, future, known, step, parameters.duplicates)
@@ -266,7 +266,7 @@ def ingest(
         known=known,
         static={name: constant.loc[names, name].tolist() for name in parameters.static},
         categories={name: constant.loc[names, name].tolist() for name in parameters.categories},
-        first_time=str(table["time"].iloc[0]),
+        first_time=first_time,
         last_time=last_time,
         zone=long.times.zone,
         in_utc=long.times.in_utc,
