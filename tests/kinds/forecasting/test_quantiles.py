@@ -161,7 +161,7 @@ def test_bounds_that_training_violates_are_one_error() -> None:
 
 def test_missing_values_are_no_residuals() -> None:
     values = pd.Series(VALUES)
-    values[5] = np.nan  # between 12 and 14: filled in by 13, of which no residual counts
+    values[5], values[6] = np.nan, 13  # behind 12: filled in by 12, of which no residual counts
     task = Task(csv(days(values)), 1, 1, time="day", targets=["y"], split=SPLIT, gaps="interpolate")
     evaluation = evaluated(task, LEVELS, scored(task, LEVELS, "last_value"))
     # The residuals are 2 and 1: ranks 1, 2 and 3, of which there are two.
