@@ -286,8 +286,8 @@ def _check_columns(columns: Sequence[str], found: np.ndarray, training: np.ndarr
         if all(low == high for low, high in extremes):
             shown = f"{float(extremes[0][0])} in all" if extremes else "none in any of the"
             raise InputError(
-                f"column {name!r}: expected values that vary, received {shown} training rows: leave "
-                "it out, or move ingest.split"
+                f"column {name!r}: expected values that vary, received {shown} training rows: "
+                "leave it out, or move ingest.split"
             )
 
 
