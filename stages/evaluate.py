@@ -26,7 +26,8 @@ log = logging.getLogger("reprise")
 
 def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
-    arithmetic.use(parameters.arithmetic())
+    chosen = parameters.arithmetic()
+    arithmetic.use(chosen)
     from stages.networks.prediction import predict
 
     kind = parameters.kind(task)
@@ -35,7 +36,15 @@ def main(arguments: list[str]) -> None:
     folder = Path("data/baselines") / task
     baselines = Baselines(read_json(folder / "scores.json"), examples.read_arrays(folder)[0])
     network, about = trained.load(task)
-    retraining = Retraining.of(task, kind, "evaluate", about)
+    retraining = Retraining(
+        task,
+        kind,
+        "evaluate",
+        about,
+        parameters.seed(),
+        chosen,
+        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
+    )
     with naming(f"task {task}"):
         evaluation = module.evaluate(
             TaskData(task, package.Ingested, package.Examples),

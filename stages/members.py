@@ -11,7 +11,7 @@ import numpy as np
 
 from stages import kinds
 from stages.arithmetic import Arithmetic, signature
-from stages.files import checkpoints, examples, parameters
+from stages.files import checkpoints, examples
 from stages.files.models import TrainedModel
 from stages.networks.parameters import Training
 
@@ -129,16 +129,6 @@ class Retraining:
     arithmetic: Arithmetic
     section: Callable[[], Training]
     saved: list[Path] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, task: str, kind: str, stage: str, about: TrainedModel) -> "Retraining":
-        """Returns that of a task, as the parameters say."""
-
-        def section() -> Training:
-            return parameters.section(task, "train", kinds.module(kind, "train").Parameters)
-
-        seed, chosen = parameters.seed(), parameters.arithmetic()
-        return cls(task, kind, stage, about, seed, chosen, section)
 
     def __call__(self, prepared: Any, name: str) -> Any:
         """Returns a network that is trained on `prepared`, examples like the task's own.

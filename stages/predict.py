@@ -67,7 +67,15 @@ def predict(
         return parameters.checked(values, model, lambda keys: _option(keys, args))
 
     network, about = trained.load(task)
-    retraining = Retraining.of(task, kind, "predict", about)
+    retraining = Retraining(
+        task,
+        kind,
+        "predict",
+        about,
+        parameters.seed(),
+        parameters.arithmetic(),
+        lambda: parameters.section(task, "train", kinds.module(kind, "train").Parameters),
+    )
     answering = any(value is not None for name, value in vars(args).items() if name != "task")
     request = Request(
         data=TaskData(task, package.Ingested, package.Examples),
