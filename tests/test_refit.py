@@ -197,6 +197,7 @@ def finished(**sections: dict[str, Any]) -> None:
         run(stage)
 
 
+@pytest.mark.slow
 def test_a_forecast_from_newer_rows_is_that_of_the_refitted_network(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
