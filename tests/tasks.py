@@ -1,13 +1,17 @@
 """Tasks in the current folder, whose data the tests write as the stages do."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from stages import kinds, preparing
 from stages.files import tables
+from stages.files.checkpoints import Checkpoints
 from stages.files.task_data import TaskData
 from stages.files.writing import write_json
 
@@ -26,6 +30,22 @@ def prepare(
     preparing.prepare(NAME, kind, module, module.Parameters.model_validate(section))
     package = kinds.package(kind)
     return TaskData(NAME, package.Ingested, package.Examples)
+
+
+def die_at_checkpoint(number: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Interrupts the process once, behind the checkpoint of this number, from 1. Returns a function
+    that counts the checkpoints so far."""
+    count, save = 0, Checkpoints.save
+
+    def dying(self: Checkpoints, arrays: dict[str, np.ndarray]) -> None:
+        nonlocal count
+        save(self, arrays)
+        count += 1
+        if count == number:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", dying)
+    return lambda: count
 
 
 def never(prepared: Any, name: str) -> Any:

@@ -8,13 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stages import train
-from stages.files import checkpoints
 from stages.networks.backend import keras
 from tests.conftest import Run
+from tests.tasks import die_at_checkpoint
 from tests.test_pipeline import edit
 
 
@@ -83,19 +82,9 @@ def test_each_of_several_networks_goes_on_from_its_own(
     model = Path("data/models/small/model.keras")
     expected = model.read_bytes()
     shutil.rmtree("data/checkpoints")
-    count, save = 0, checkpoints.Checkpoints.save
-
-    def dying(self: checkpoints.Checkpoints, arrays: dict[str, np.ndarray]) -> None:
-        nonlocal count
-        save(self, arrays)
-        count += 1
-        if count == dies:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoints.Checkpoints, "save", dying)
+    die_at_checkpoint(dies, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train.main(["small"])
-    monkeypatch.setattr(checkpoints.Checkpoints, "save", save)
     members = {path.name for path in Path("data/checkpoints/small").glob("*/*")}
     assert members == ({"member_1"} if dies == 3 else {"member_1", "member_2"})
     model.unlink()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from stages import baseline, evaluate, ingest, members, predict, scale_and_window, train
-from stages.files import checkpoints, examples
+from stages.files import examples
 from stages.files.models import TrainedModel
 from stages.kinds.forecasting import train as forecasting
 from stages.networks import prediction, training
@@ -22,6 +22,7 @@ from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
 from tests.series.test_anchors import forecast as changes_of
 from tests.small_task import PARAMS, error_of, folder
+from tests.tasks import die_at_checkpoint
 
 __all__ = ["folder"]
 
@@ -239,19 +240,12 @@ def test_stages_that_were_killed_end_with_the_same_bytes(
     assert rows["windows"].tolist() == [5, 6]
     assert scores["refitted"]["mae"] == pytest.approx(rows["mae"] @ rows["windows"] / 11, rel=1e-5)
     assert scores["refitted"]["mae"] != scores["mae"]
-    expected, count, save = outputs(), 0, checkpoints.Checkpoints.save
+    expected = outputs()
     shutil.rmtree("data/checkpoints/x.refit")
     shutil.rmtree("data/evaluations")
     shutil.rmtree("data/predictions")
 
-    def dying(self: checkpoints.Checkpoints, arrays: dict[str, np.ndarray]) -> None:
-        nonlocal count
-        save(self, arrays)
-        count += 1
-        if count == dies:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoints.Checkpoints, "save", dying)
+    saved = die_at_checkpoint(dies, monkeypatch)
 
     def both() -> None:
         for stage in (evaluate.main, predict.main):
@@ -260,5 +254,5 @@ def test_stages_that_were_killed_end_with_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         both()
     both()
-    assert count < dies + 9  # they went on from their checkpoints
+    assert saved() < dies + 9  # they went on from their checkpoints
     assert outputs() == expected
