@@ -11,13 +11,13 @@ VECTORS = np.arange(28, dtype=np.float32).reshape(7, 4)
 
 
 def embedded(
-    vectors: np.ndarray, width: int | None, *, trained: bool = False
+    vectors: np.ndarray, width: int | None, ids: np.ndarray = TOKENS, *, trained: bool = False
 ) -> tuple[keras.Model, np.ndarray, np.ndarray]:
     """Returns a network that embeds ids of which training texts have five, and what it makes of
-    `TOKENS`: the features, and which steps count."""
+    some ids: the features, and which steps count."""
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     network = keras.Model(tokens, readers.embed(tokens, 5, width, vectors, trained=trained))
-    features, mask = network(TOKENS)
+    features, mask = network(ids)
     return network, np.asarray(features), np.asarray(mask)
 
 
@@ -38,7 +38,7 @@ def test_training_changes_pretrained_vectors_where_it_is_asked_to(trained: bool)
 
 
 def test_without_vectors_everything_is_learned() -> None:
-    network, features, _ = embedded(np.zeros((0, 0), np.float32), 3)
+    network, features, _ = embedded(np.zeros((0, 0), np.float32), 3, np.minimum(TOKENS, 4))
     assert [variable.shape for variable in network.trainable_variables] == [(5, 3)]
     assert features.shape == (2, 4, 3)
 
