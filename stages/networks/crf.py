@@ -161,8 +161,8 @@ def _decode(potentials: Any, mask: Any, allowed: Any, ends: Any) -> tuple[Any, A
 
 
 def _forward(potentials: Any, mask: Any, allowed: Any) -> Any:
-    """Returns alpha before the first step and after each one, (T + 1, B, K): log of the sum over all
-    beginnings that end in a tag, of exp of their scores."""
+    """Returns alpha before the first step and after each one, (T + 1, B, K): log of the sum of exp
+    of the scores of all beginnings that end in a tag."""
     steps, real = tf.shape(potentials)[1], _real(mask)
 
     def body(t: Any, alpha: Any, written: Any) -> Any:

@@ -116,17 +116,17 @@ def convert(
         known: types whose tags come first, in this order, such as those of training texts. Tags of
             the others follow, sorted by type.
     """
-    letters, kinds = split(names)
+    _, kinds = split(names)
     every = [*known, *(kind for kind in types(names) if kind not in set(known))]
     targets = of_types(every, scheme)
     index = {name: number for number, name in enumerate(targets)}
     begins, ends = boundaries(ids, names, offsets)
     place = np.select([begins & ends, begins, ends], [3, 0, 2], 1)
     if scheme == "iob1":
-        adjoins = np.zeros(len(begins), bool)
-        _, kind = np.unique(kinds, return_inverse=True)
-        kind = kind[ids]
-        adjoins[1:] = begins[1:] & ends[:-1] & (kind[1:] == kind[:-1])
+        kind = np.unique(kinds, return_inverse=True)[1][ids]
+        adjoins = begins.copy()
+        adjoins[:1] = False
+        adjoins[1:] &= ends[:-1] & (kind[1:] == kind[:-1])
         adjoins[np.asarray(offsets)[:-1][np.diff(offsets) > 0]] = False
         place = np.where(adjoins, 0, 1)
     table = np.array(
@@ -156,22 +156,27 @@ def detect(ids: np.ndarray, names: Sequence[str], offsets: np.ndarray) -> Detect
     Raises:
         InputError: if its tags have letters of two schemes.
     """
-    used = [names[number] for number in np.unique(ids)]
-    letters = set(split(used)[0].tolist()) - {OUTSIDE}
-    fitting: tuple[Scheme, ...] = (
-        ("iob1", "iob2") if letters else ("iob2", "iob1", "iobes", "bilou")
-    )
-    if letters - set("BI"):
-        fitting = tuple(scheme for scheme in SCHEMES if letters <= set(_LETTERS[scheme]))
+    fitting = _fitting([names[number] for number in np.unique(ids)])
+    wrong = {scheme: repair(ids, names, offsets, scheme)[2] for scheme in fitting}
+    best = min(fitting, key=lambda scheme: wrong[scheme])
+    others = tuple(s for s in fitting if s != best and wrong[s] == wrong[best])
+    return Detected(best, wrong[best], others)
+
+
+def _fitting(names: Sequence[str]) -> list[Scheme]:
+    """Returns the schemes that have the letters of these tags; those that have more letters only
+    where there are no entities."""
+    letters = set(split(names)[0].tolist()) - {OUTSIDE}
+    fitting: list[Scheme] = ["iob2", "iob1", "iobes", "bilou"]
+    if letters:
+        candidates = fitting[:2] if letters <= set("BI") else fitting[2:]
+        fitting = [scheme for scheme in candidates if letters <= set(_LETTERS[scheme])]
     if not fitting:
         raise InputError(
             f"expected tags of one scheme (BIO, BIOES or BILOU), received tags with the letters "
             f"{', '.join(sorted(letters))}: rewrite them in one scheme"
         )
-    wrong = {scheme: repair(ids, names, offsets, scheme)[2] for scheme in fitting}
-    best = min(fitting, key=lambda scheme: (wrong[scheme], scheme != "iob2"))
-    others = tuple(s for s in fitting if s != best and wrong[s] == wrong[best])
-    return Detected(best, wrong[best], others)
+    return fitting
 
 
 def allowed(names: Sequence[str], scheme: Scheme | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -182,10 +187,7 @@ def allowed(names: Sequence[str], scheme: Scheme | None = None) -> tuple[np.ndar
         scheme: None: the one that has the letters of `names`, and iob2 if those are B and I.
     """
     letters, kinds = split(names)
-    if scheme is None:
-        used = set(letters.tolist()) - {OUTSIDE}
-        fitting = [s for s in ("iob2", "iobes", "bilou") if used <= set(_LETTERS[s])]
-        scheme = fitting[0]
+    scheme = _fitting(names)[0] if scheme is None else scheme
     # A text starts and ends as behind and before O.
     letter, kind = np.append(letters, OUTSIDE), np.append(kinds, "")
     same = (kind[:, None] == kind) & (letter != OUTSIDE)
