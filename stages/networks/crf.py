@@ -50,12 +50,12 @@ def loss(potentials: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
 
     @tf.custom_gradient
     def negative(potentials: Any) -> tuple[Any, Any]:
-        # Else TensorFlow would prepare the loop for a gradient of its own.
-        potentials = tf.stop_gradient(potentials)
-        losses, alphas = _losses(potentials, targets, mask)
+        # Else TensorFlow would prepare the loops for gradients of their own.
+        constant = tf.stop_gradient(potentials)
+        losses, alphas = _losses(constant, targets, mask)
 
         def gradient(upstream: Any) -> Any:
-            return _once(_gradients(potentials, targets, mask, alphas, upstream))
+            return _once(_gradients(constant, targets, mask, alphas, upstream), potentials)
 
         return losses, gradient
 
@@ -79,8 +79,8 @@ def decode(potentials: Any, mask: Any, allowed: Any, ends: Any = None) -> tuple[
 
 
 @tf.custom_gradient
-def _once(gradient: Any) -> tuple[Any, Any]:
-    """Returns the gradient, which has none itself: a loop's own would be slow, or wrong."""
+def _once(gradient: Any, potentials: Any) -> tuple[Any, Any]:
+    """Returns the gradient, whose own with respect to the potentials is an error, not zero."""
 
     def second(*_: Any) -> Any:
         raise NotImplementedError("the loss of a conditional random field has first gradients only")
@@ -108,20 +108,19 @@ def _gradients(potentials: Any, targets: Any, mask: Any, alphas: Any, upstream: 
     real = _real(mask)
 
     def body(t: Any, marginal: Any, written: Any) -> Any:
-        pairs = _pairs(potentials[:, t], alphas, t, marginal)
-        before = tf.where(real[t], tf.reduce_sum(pairs, 2), marginal)
-        return t - 1, before, written.write(t, pairs)
+        before = tf.reduce_sum(_pairs(potentials[:, t], alphas, t, marginal), 2)
+        return t - 1, tf.where(real[t], before, marginal), written.write(t, marginal)
 
-    written = tf.TensorArray(potentials.dtype, steps, element_shape=potentials[:, 0].shape)
+    last = tf.nn.softmax(alphas[-1])
+    written = tf.TensorArray(potentials.dtype, steps, element_shape=last.shape)
     _, _, written = tf.while_loop(
-        lambda t, *_: t >= 0,
-        body,
-        (steps - 1, tf.nn.softmax(alphas[-1]), written),
-        maximum_iterations=steps,
+        lambda t, *_: t >= 0, body, (steps - 1, last, written), maximum_iterations=steps
     )
+    by_row = tf.transpose(alphas, [1, 0, 2])
+    given = tf.exp(by_row[:, :-1, :, None] + potentials - by_row[:, 1:, None, :])
+    pairs = given * tf.transpose(written.stack(), [1, 0, 2])[:, :, None, :]
     is_before = (_before(targets)[:, :, None] == tags)[:, :, :, None]
     is_right = is_before & (targets[:, :, None] == tags)[:, :, None, :]
-    pairs = tf.transpose(written.stack(), [1, 0, 2, 3])
     errors = (pairs - tf.cast(is_right, pairs.dtype)) * upstream[:, None, None, None]
     return tf.where(mask[:, :, None, None] > 0, errors, 0.0)
 
