@@ -5,9 +5,9 @@ at t behind tag i at t - 1, what the network reads at t and the transition added
 takes row `OUTSIDE`, as a text starts as if behind a token in no entity. The probability of a
 sequence of tags is exp of the sum of its scores, divided by that of all sequences, Z.
 
-Shapes: B rows of a batch, T steps, K tags. All loops are compiled by XLA, each as one loop over
-time, in log space. A step that the mask excludes leaves everything as it is; a text's own steps
-come first.
+Shapes: B rows of a batch, T steps, K tags. The loss and its gradient, which is written out by the
+probabilities of pairs of tags, are each one loop over time in log space that XLA compiles. A step
+that the mask excludes leaves everything as it is; a text's own steps come first.
 """
 
 from typing import Any
@@ -125,9 +125,12 @@ def _gradients(potentials: Any, targets: Any, mask: Any, alphas: Any, upstream: 
     return tf.where(mask[:, :, None, None] > 0, errors, 0.0)
 
 
-@tf.function(jit_compile=True, autograph=False)
+@tf.function(autograph=False)
 def _decode(potentials: Any, mask: Any, allowed: Any, ends: Any) -> tuple[Any, Any]:
-    """Viterbi (1967), and the probabilities on the way back along the best sequence."""
+    """Viterbi (1967), and the probabilities on the way back along the best sequence.
+
+    It is not compiled by XLA, which would take longer than decoding a whole corpus.
+    """
     rows, steps = tf.shape(potentials)[0], tf.shape(potentials)[1]
     real, closing = _real(mask), _score(ends)
     best, pointers = _viterbi(potentials, mask, allowed)
@@ -152,11 +155,12 @@ def _decode(potentials: Any, mask: Any, allowed: Any, ends: Any) -> tuple[Any, A
     *_, tags, probabilities = tf.while_loop(
         lambda t, *_: t >= 0, body, first, maximum_iterations=steps
     )
-    shape = [rows, steps]
-    return (
-        tf.reshape(tf.transpose(tags.stack()), shape),
-        tf.reshape(tf.transpose(probabilities.stack()), shape),
-    )
+    # As numbers with a fraction, as TensorFlow warns on standard error where it transposes others.
+    by_row = [
+        tf.reshape(tf.transpose(tf.cast(array.stack(), potentials.dtype)), [rows, steps])
+        for array in (tags, probabilities)
+    ]
+    return tf.cast(by_row[0], tf.int32), by_row[1]
 
 
 def _forward(potentials: Any, mask: Any, allowed: Any) -> Any:
@@ -224,7 +228,7 @@ def _score(possible: Any) -> Any:
 
 def _real(mask: Any) -> Any:
     """Returns which rows have a step of their own at each time, (T, B, 1) bool."""
-    return tf.transpose(mask > 0)[:, :, None]
+    return (tf.transpose(mask) > 0)[:, :, None]
 
 
 def _before(targets: Any) -> Any:
