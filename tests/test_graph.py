@@ -62,7 +62,7 @@ ALLOWED = {
     "series": {"series"},
     "text": {"text"},
     "files": {"files", "series", "text"},
-    "networks": {"networks"},
+    "networks": {"networks", "text"},
     "kinds": {"kinds", "networks", "series", "text", "files"},
 }
 
