@@ -54,7 +54,7 @@ def interval(right: int, texts: int) -> tuple[float, float]:
     drawn directly.
     """
     drawn = np.random.default_rng(0).binomial(texts, right / texts, RESAMPLES) / texts
-    low, high = np.quantile(drawn, INTERVAL)
+    low, high = np.quantile(drawn, INTERVAL, method="inverted_cdf")
     return float(low), float(high)
 
 

@@ -129,9 +129,10 @@ def _page(answer: Answered) -> str:
         + f"  {answer.text.translate(_BREAKS)}"
     ]
     if answer.effects:
-        lines.append(
-            "  " + "  ".join(f"{row['effect']:+.2f} {row['token']}" for row in answer.effects)
+        effects = (
+            f"{row['effect']:+.2f} {row['token'].translate(_BREAKS)}" for row in answer.effects
         )
+        lines.append(f"  for {answer.label}: {'  '.join(effects)}")
     if answer.unknown:
         lines.append(f"  unknown to training: {', '.join(answer.unknown)}")
     if answer.left_out:
