@@ -12,6 +12,7 @@ import pandas as pd
 from stages import arithmetic, command, drawing, kinds, trained
 from stages.errors import naming
 from stages.files import examples, parameters, pictures, tables
+from stages.files.models import TrainedModel
 from stages.files.task_data import TaskData
 from stages.files.writing import read_json, write_json, write_text
 from stages.kinds.data import Baselines, Evaluation, Picture
@@ -54,17 +55,7 @@ def main(arguments: list[str]) -> None:
             lambda prepared, name: partial(predict, retraining(prepared, name)),
         )
     score = kinds.module(kind, "scores").SCORES[section.score]
-    model: dict[str, Any] = {
-        **evaluation.scores,
-        **about.settled,
-        "parameters": about.parameters,
-        "epochs": about.epochs,
-    }
-    if evaluation.validation:
-        model["validation"] = dict(evaluation.validation)
-    if evaluation.refitted:
-        model["refitted"] = dict(evaluation.refitted)
-    scores = compared(model, baselines.scores, section.score, score)
+    scores = compared(scores_of(evaluation, about), baselines.scores, section.score, score)
     folder = Path("data/evaluations") / task
     judged_by = {"score": section.score, "direction": score.better}
     examples.write_arrays(folder, evaluation.arrays, judged_by)
@@ -78,6 +69,24 @@ def main(arguments: list[str]) -> None:
     log.info("%s: skill %s against %s", task, scores["skill"], scores["best_baseline"])
     if lost := loss(scores):
         log.warning("%s: %s", task, lost)
+
+
+def scores_of(evaluation: Evaluation, about: TrainedModel) -> dict[str, Any]:
+    """Returns the network's scores, and what training says of it. Other scores than those on the
+    whole test split are under `validation`, `refitted` and `parts`, where there are such."""
+    model: dict[str, Any] = {
+        **evaluation.scores,
+        **about.settled,
+        "parameters": about.parameters,
+        "epochs": about.epochs,
+    }
+    if evaluation.validation:
+        model["validation"] = dict(evaluation.validation)
+    if evaluation.refitted:
+        model["refitted"] = dict(evaluation.refitted)
+    if evaluation.parts:
+        model["parts"] = {name: dict(part) for name, part in evaluation.parts.items()}
+    return model
 
 
 def compared(

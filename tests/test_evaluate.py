@@ -3,15 +3,41 @@
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from stages.evaluate import compared, loss
+from stages.evaluate import compared, loss, scores_of
+from stages.files.models import TrainedModel
+from stages.kinds.data import Evaluation
 from stages.scores import Score
+from stages.summarize import rounded
 
 BASELINES: Any = {
     "first": {"mae": 2.0, "validation": {"mae": 1.0}, "by_horizon": {"mae": [2.0]}},
     "second": {"mae": 1.0, "validation": {"mae": 4.0}, "by_horizon": {"mae": [1.0]}},
 }
+
+
+ABOUT = TrainedModel(7, 3, [2], {"correction": 0.5}, True, "")
+
+
+def test_scores_of_parts_stand_beside_those_of_the_whole() -> None:
+    whole: Any = {"scores": {"accuracy": 0.75}, "curve": pd.DataFrame(), "title": ""}
+    plain = {"accuracy": 0.75, "correction": 0.5, "parameters": 7, "epochs": 3}
+    assert scores_of(Evaluation(**whole), ABOUT) == plain
+    parts = {"good": {"f1": 2 / 3}, "bad": {"f1": 0.8}}
+    found = scores_of(
+        Evaluation(**whole, parts=parts, validation={"accuracy": 1.0}, refitted={"accuracy": 0.5}),
+        ABOUT,
+    )
+    assert found == {
+        **plain,
+        "validation": {"accuracy": 1.0},
+        "refitted": {"accuracy": 0.5},
+        "parts": parts,
+    }
+    compare = compared(found, {"most_frequent": {"accuracy": 0.5}}, "accuracy", Score("higher", 1))
+    assert rounded(compare)["model"]["parts"]["good"] == {"f1": 0.66667}
 
 
 def test_the_best_baseline_on_validation_need_not_be_that_on_test() -> None:

@@ -57,6 +57,7 @@ class Evaluation:
         pictures: other pictures than that of the curve, by their names without a suffix.
         validation: its scores on the validation split, where the baselines have such.
         refitted: the scores of networks that were retrained during the test split.
+        parts: the scores of parts of the test split or of single classes, by their names.
     """
 
     scores: dict[str, float]
@@ -67,6 +68,7 @@ class Evaluation:
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
     refitted: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Judged(Section):
