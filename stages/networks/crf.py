@@ -5,9 +5,9 @@ at t behind tag i at t - 1, what the network reads at t and the transition added
 takes row `OUTSIDE`, as a text starts as if behind a token in no entity. The probability of a
 sequence of tags is exp of the sum of its scores, divided by that of all sequences, Z.
 
-Shapes: B rows of a batch, T steps, K tags. All loops are compiled by XLA, each as one loop over
-time, in log space. A step that the mask excludes leaves everything as it is; a text's own steps
-come first.
+Shapes: B rows of a batch, T steps, K tags. The loss and its gradient, which is written out by the
+probabilities of pairs of tags, are each one loop over time in log space that XLA compiles. A step
+that the mask excludes leaves everything as it is; a text's own steps come first.
 """
 
 from typing import Any
@@ -50,12 +50,12 @@ def loss(potentials: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
 
     @tf.custom_gradient
     def negative(potentials: Any) -> tuple[Any, Any]:
-        # Else TensorFlow would prepare the loop for a gradient of its own.
-        potentials = tf.stop_gradient(potentials)
-        losses, alphas = _losses(potentials, targets, mask)
+        # Else TensorFlow would prepare the loops for gradients of their own.
+        constant = tf.stop_gradient(potentials)
+        losses, alphas = _losses(constant, targets, mask)
 
         def gradient(upstream: Any) -> Any:
-            return _once(_gradients(potentials, targets, mask, alphas, upstream))
+            return _once(_gradients(constant, targets, mask, alphas, upstream), potentials)
 
         return losses, gradient
 
@@ -79,8 +79,8 @@ def decode(potentials: Any, mask: Any, allowed: Any, ends: Any = None) -> tuple[
 
 
 @tf.custom_gradient
-def _once(gradient: Any) -> tuple[Any, Any]:
-    """Returns the gradient, which has none itself: a loop's own would be slow, or wrong."""
+def _once(gradient: Any, potentials: Any) -> tuple[Any, Any]:
+    """Returns the gradient, whose own with respect to the potentials is an error, not zero."""
 
     def second(*_: Any) -> Any:
         raise NotImplementedError("the loss of a conditional random field has first gradients only")
@@ -108,27 +108,29 @@ def _gradients(potentials: Any, targets: Any, mask: Any, alphas: Any, upstream: 
     real = _real(mask)
 
     def body(t: Any, marginal: Any, written: Any) -> Any:
-        pairs = _pairs(potentials[:, t], alphas, t, marginal)
-        before = tf.where(real[t], tf.reduce_sum(pairs, 2), marginal)
-        return t - 1, before, written.write(t, pairs)
+        before = tf.reduce_sum(_pairs(potentials[:, t], alphas, t, marginal), 2)
+        return t - 1, tf.where(real[t], before, marginal), written.write(t, marginal)
 
-    written = tf.TensorArray(potentials.dtype, steps, element_shape=potentials[:, 0].shape)
+    last = tf.nn.softmax(alphas[-1])
+    written = tf.TensorArray(potentials.dtype, steps, element_shape=last.shape)
     _, _, written = tf.while_loop(
-        lambda t, *_: t >= 0,
-        body,
-        (steps - 1, tf.nn.softmax(alphas[-1]), written),
-        maximum_iterations=steps,
+        lambda t, *_: t >= 0, body, (steps - 1, last, written), maximum_iterations=steps
     )
+    by_row = tf.transpose(alphas, [1, 0, 2])
+    given = tf.exp(by_row[:, :-1, :, None] + potentials - by_row[:, 1:, None, :])
+    pairs = given * tf.transpose(written.stack(), [1, 0, 2])[:, :, None, :]
     is_before = (_before(targets)[:, :, None] == tags)[:, :, :, None]
     is_right = is_before & (targets[:, :, None] == tags)[:, :, None, :]
-    pairs = tf.transpose(written.stack(), [1, 0, 2, 3])
     errors = (pairs - tf.cast(is_right, pairs.dtype)) * upstream[:, None, None, None]
     return tf.where(mask[:, :, None, None] > 0, errors, 0.0)
 
 
-@tf.function(jit_compile=True, autograph=False)
+@tf.function(autograph=False)
 def _decode(potentials: Any, mask: Any, allowed: Any, ends: Any) -> tuple[Any, Any]:
-    """Viterbi (1967), and the probabilities on the way back along the best sequence."""
+    """Viterbi (1967), and the probabilities on the way back along the best sequence.
+
+    It is not compiled by XLA, which would take longer than decoding a whole corpus.
+    """
     rows, steps = tf.shape(potentials)[0], tf.shape(potentials)[1]
     real, closing = _real(mask), _score(ends)
     best, pointers = _viterbi(potentials, mask, allowed)
@@ -153,11 +155,12 @@ def _decode(potentials: Any, mask: Any, allowed: Any, ends: Any) -> tuple[Any, A
     *_, tags, probabilities = tf.while_loop(
         lambda t, *_: t >= 0, body, first, maximum_iterations=steps
     )
-    shape = [rows, steps]
-    return (
-        tf.reshape(tf.transpose(tags.stack()), shape),
-        tf.reshape(tf.transpose(probabilities.stack()), shape),
-    )
+    # As numbers with a fraction, as TensorFlow warns on standard error where it transposes others.
+    by_row = [
+        tf.reshape(tf.transpose(tf.cast(array.stack(), potentials.dtype)), [rows, steps])
+        for array in (tags, probabilities)
+    ]
+    return tf.cast(by_row[0], tf.int32), by_row[1]
 
 
 def _forward(potentials: Any, mask: Any, allowed: Any) -> Any:
@@ -225,7 +228,7 @@ def _score(possible: Any) -> Any:
 
 def _real(mask: Any) -> Any:
     """Returns which rows have a step of their own at each time, (T, B, 1) bool."""
-    return tf.transpose(mask > 0)[:, :, None]
+    return (tf.transpose(mask) > 0)[:, :, None]
 
 
 def _before(targets: Any) -> Any:
