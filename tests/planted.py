@@ -236,6 +236,10 @@ PLANTED = {
         remove("data/raw/own.csv.dvc"),
         "data/raw/own.csv is raw data that nobody tracks: run dvc add data/raw/own.csv",
     ),
+    "raw file that nobody tracks, in a folder": (
+        write("data/raw/vectors/own.txt", b"one 1 2\n"),
+        "data/raw/vectors/own.txt is raw data that nobody tracks: run dvc add data/raw/vectors/own",
+    ),
     "raw file that is missing from Git": (
         git("rm", "-q", "--cached", "data/raw/own.csv.dvc"),
         "data/raw/own.csv.dvc is missing from Git: git add data/raw/own.csv.dvc",

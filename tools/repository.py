@@ -63,9 +63,12 @@ def faults(root: Path) -> Iterator[str]:
 
 def tracked(root: Path, *paths: str) -> list[str]:
     """Returns the files at or below some paths that Git tracks; none without a repository."""
-    if not paths:
-        return []
-    command = ["git", "ls-files", "-z", "--", *paths]
+    return _listed(root, "--", *paths) if paths else []
+
+
+def _listed(root: Path, *arguments: str) -> list[str]:
+    """Returns the files that `git ls-files` lists."""
+    command = ["git", "ls-files", "-z", *arguments]
     done = subprocess.run(command, cwd=root, capture_output=True)
     return [path for path in done.stdout.decode(errors="replace").split("\0") if path]
 
@@ -166,8 +169,8 @@ def _ignored(repo: Any, root: Path) -> Iterator[str]:
 
 
 def _untracked(repo: Any, root: Path) -> Iterator[str]:
-    """Yields raw data that neither DVC nor Git tracks, and that DVC tracks by a file that is not in
-    Git."""
+    """Yields raw data that neither DVC nor Git tracks, also where it is in a folder of which either
+    tracks other files, and that DVC tracks by a file that is not in Git."""
     made = [out.fs_path for out in repo.index.outs]
     for dependency in repo.index.deps:
         path = dependency.fs_path
@@ -175,11 +178,15 @@ def _untracked(repo: Any, root: Path) -> Iterator[str]:
             continue
         inside = [out for out in made if f"{path}/".startswith(f"{out}/")]
         is_made = inside or any(out.startswith(f"{path}/") for out in made)
-        if not is_made and not tracked(root, path):
-            yield (
-                f"{dependency.def_path} is raw data that nobody tracks: run dvc add "
-                f"{dependency.def_path} and commit its .dvc file"
-            )
+        loose = [] if is_made or tracked(root, path) else [dependency.def_path]
+        if not inside and not loose:
+            # Git ignores what DVC tracks there, whose own files are listed below.
+            others = _listed(root, "--others", "--exclude-standard", "--", path)
+            loose = [name for name in others if not name.endswith((".dvc", ".gitignore"))]
+        yield from (
+            f"{name} is raw data that nobody tracks: run dvc add {name} and commit its .dvc file"
+            for name in loose
+        )
     if tracked(root, "."):
         for stage in repo.index.stages:
             if stage.is_data_source and not tracked(root, stage.path):

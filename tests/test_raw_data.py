@@ -1,0 +1,66 @@
+"""The raw data that is committed: complete, read as meant, and with a licence beside it."""
+
+import csv
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from stages.files import raw_tables, vectors
+from stages.formats import FileFormat, Wanted
+from tests.conftest import ROOT
+
+RAW = ROOT / "data/raw"
+FOLDERS = {"reviews": "CC BY 4.0", "wikigold": "CC-BY 4.0", "vectors": "Public Domain Dedication"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_data_has_its_licence_and_source_beside_it(folder: str) -> None:
+    assert FOLDERS[folder] in (RAW / folder / "LICENSE").read_text()
+    page = (RAW / folder / "README.md").read_text()
+    assert "Source: " in page
+    assert "Licence: [" in page
+    assert "Changes: " in page
+    files = [path for path in (RAW / folder).iterdir() if path.suffix in (".csv", ".gz", ".txt")]
+    assert sum(path.stat().st_size for path in files) < 1_500_000
+    assert any(f"`{path.name}`" in page for path in files)
+
+
+def test_the_sentences_of_reviews_are_read_as_they_were_written() -> None:
+    names = ["text", "label", "source"]
+    table = raw_tables.read_raw(
+        RAW / "reviews/sentences.csv", Wanted(names), FileFormat(file="data/raw/x")
+    )
+    counts = Counter(zip(table["label"], table["source"], strict=True))
+    assert len(counts) == 6
+    assert set(counts.values()) == {500}
+    with (RAW / "reviews/sentences.csv").open(encoding="utf-8", newline="") as file:
+        assert [*csv.reader(file)] == [names, *table.to_numpy().tolist()]
+    assert table["text"].str.contains('"').sum() == 11
+    assert not table["text"].str.contains("[\t\n\r]").any()
+    # The benchmarks read the same file.
+    linked = ROOT / "benchmarks/data/raw/reviews/sentences.csv"
+    assert linked.samefile(RAW / "reviews/sentences.csv")
+
+
+def test_the_documents_of_wikigold_are_complete() -> None:
+    path = RAW / "wikigold/wikigold.conll.txt"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    tokens = pd.Series([line for line in lines if line]).str.split(" ")
+    assert set(tokens.str.len()) == {2}
+    assert (tokens.str[0] == "-DOCSTART-").sum() == 145
+    assert set(tokens.str[1]) == {"O", "I-PER", "I-LOC", "I-ORG", "I-MISC"}
+    assert (ROOT / "benchmarks/data/raw/wikigold/wikigold.conll.txt").samefile(path)
+
+
+def test_the_vectors_that_ship() -> None:
+    read = vectors.read(RAW / "vectors/glove.10k.100d.txt.gz")
+    assert read.values.shape == (10_000, 100)
+    (man, king, queen, woman), covered = read.of(["man", "king", "queen", "Woman"])
+    assert covered.all()
+
+    def cosine(a: object, b: object) -> float:
+        table = pd.DataFrame([a, b]).T
+        return float((table[0] * table[1]).sum() / (table**2).sum().prod() ** 0.5)
+
+    assert cosine(king - man + woman, queen) > 0.7 > cosine(king, woman)
