@@ -1,5 +1,5 @@
-"""Tagged texts in columns, as the shared tasks of CoNLL have them: one token a line, with its tag in
-another column; an empty line ends a sentence, and a line `-DOCSTART-` parts documents."""
+"""Tagged texts in columns, as the shared tasks of CoNLL have them: one token a line, with its tag
+in another column; an empty line ends a sentence, and a line `-DOCSTART-` parts documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

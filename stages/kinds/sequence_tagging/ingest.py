@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,12 @@ class Parameters(FileFormat):
     """Where the tagged texts are. How the file is written: `stages.formats`; without `separator`
     columns stand between tabs, if the first line with a token has one, else between white space.
 
-    file: columns as in the shared tasks of CoNLL, or JSON (`.jsonl`, `.ndjson`, `.json`), one object
-        a sentence; or a folder of such files, which `split` names.
+    file: columns as in the shared tasks of CoNLL, or JSON (`.jsonl`, `.ndjson`, `.json`), one
+        object a sentence; or a folder of such files, which `split` names.
     token, tag: the columns, counted from 1; `tag: null`: the last one.
     comments: whether lines that start with # are none of the text, as in CoNLL-U.
-    tokens, tags, document: the keys of a JSON object: the lists of tokens and of tags, and what names
-        the document of a sentence, if there is such.
+    tokens, tags, document: the keys of a JSON object: the lists of tokens and of tags, and what
+        names the document of a sentence, if there is such.
     scheme: how tags mark entities; `auto`: found from the training sentences.
     group: `document`: whole documents are split, in their order; null: sentences, in theirs.
     split: fractions or numbers of sentences or documents; or files of the folder.
@@ -96,27 +96,31 @@ def ingest(tables: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.D
     found = entities.find(repaired, targets, offsets)
     of_split = splits[found.first]
     foreign = _foreign(found.types, of_split)
-    wrong = np.bincount(splits[changed], minlength=len(SPLITS))
-    if wrong.any():
+    if changed.any():
         log.warning(
             "%d of %d tags broke the rules of %s, and were read as conlleval reads them",
-            wrong.sum(),
+            changed.sum(),
             len(table),
             scheme,
         )
-    first = offsets[:-1]
-    documents = table.iloc[first].drop_duplicates(["split", "document"])["split"]
+    first = table.iloc[offsets[:-1]]
     table = table.assign(tag=after[repaired])[["token", "tag", "sentence", "split"]]
-    counted = (splits[first], documents, splits, of_split, splits[changed])
-    sizes = [dict(zip(SPLITS, _counts(each), strict=True)) for each in counted]
-    types = sorted(set(found.types[of_split == 0].tolist()))
     return table.astype({"sentence": np.int32, "split": np.int8}), Ingested(
-        scheme, *sizes, types=types, foreign=foreign
+        scheme=scheme,
+        sentences=_counts(first["split"]),
+        documents=_counts(first.drop_duplicates(["split", "document"])["split"]),
+        tokens=_counts(splits),
+        entities=_counts(of_split),
+        repaired=_counts(splits[changed]),
+        types=sorted(set(found.types[of_split == 0].tolist())),
+        foreign=foreign,
     )
 
 
-def _counts(splits: "np.ndarray | pd.Series") -> list[int]:
-    return np.bincount(np.asarray(splits, np.int64), minlength=len(SPLITS)).tolist()
+def _counts(splits: Any) -> dict[str, int]:
+    """Returns how often each split occurs among numbers of splits."""
+    counts = np.bincount(np.asarray(splits, np.int64), minlength=len(SPLITS))
+    return dict(zip(SPLITS, counts.tolist(), strict=True))
 
 
 def _joined(tables: Sequence[pd.DataFrame], parameters: Parameters) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,8 +58,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input",
         type=Path,
-        help=f"a file of texts: {PLAIN}: one a line; JSON lines with `text` or `tokens`; any other: "
-        "columns as in the task's raw file, whose tags are not read",
+        help=f"a file of texts: {PLAIN}: one a line; JSON lines with `text` or `tokens`; any "
+        "other: columns as in the task's raw file, whose tags are not read",
     )
     parser.add_argument(
         "--output", type=Path, help="a file for JSON lines; without it, marked text is shown"
@@ -69,9 +70,9 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     """Finds the entities of texts.
 
     Returns:
-        `entities.jsonl`: each text with its tokens, their tags as in the raw file, and its entities;
-        `entities.txt`, the texts with the entities marked; and the table `entity`, `type`,
-        `probability`. The probability of an entity is that of its least probable tag.
+        `entities.jsonl`: each text with its tokens, their tags as in the raw file, and its
+        entities; `entities.txt`, the texts with the entities marked; and the table `entity`,
+        `type`, `probability`. The probability of an entity is that of its least probable tag.
     """
     data: TaskData[Ingested, Examples] = request.data
     texts = _texts(request, parameters)
@@ -107,7 +108,7 @@ def _texts(request: Request, parameters: Parameters) -> list[Text]:
     words = request.data.ingested.read(["token"])["token"].tolist()[place]
     return [
         _joined(words[first:after])
-        for first, after in zip(offsets[: parameters.sentences], offsets[1:], strict=False)
+        for first, after in pairwise(offsets[: parameters.sentences + 1].tolist())
     ]
 
 

@@ -1,5 +1,5 @@
-"""Tagged tokens to ids of words, characters, shapes and tags in flat arrays, and the vocabularies as
-readable text. Only training sentences decide what has an id."""
+"""Tagged tokens to ids of words, characters, shapes and tags in flat arrays, and the vocabularies
+as readable text. Only training sentences decide what has an id."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +80,8 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
         vectors=values,
     )
     summary = (
-        f"{known.words.size} words, {known.characters.size} characters, {examples.tags_known} tags, "
-        f"unknown {examples.unknown_rate}"
+        f"{known.words.size} words, {known.characters.size} characters, {examples.tags_known} "
+        f"tags, unknown {examples.unknown_rate}"
     )
     if examples.covered:
         summary += f", covered by vectors {examples.covered}"

@@ -39,8 +39,8 @@ class Parameters(Training):
 
     embedding: numbers of a word's embedding that is learned from scratch; null: none.
     train_vectors: whether training changes the pretrained vectors.
-    embedding_dropout: part of what is known of a word that is dropped in training; `dropout` is that
-        of the recurrent layers' outputs.
+    embedding_dropout: part of what is known of a word that is dropped in training; `dropout` is
+        that of the recurrent layers' outputs.
     word_dropout: share of the words that are unknown in training, so that the network learns what
         characters and neighbours say of one.
     characters: how the characters of a word are read; null: they are not.
@@ -122,8 +122,8 @@ def loss(parameters: Parameters) -> "Loss":
 
 def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     """Returns the Keras model, of plain Keras layers only: `tokens` and, where it uses them,
-    `shapes` and `characters` -> the scores of the tags, (batch, steps, tags), or with `crf` those of
-    pairs, (batch, steps, tags, tags), as `stages.networks.crf` has them."""
+    `shapes` and `characters` -> the scores of the tags, (batch, steps, tags), or with `crf` those
+    of pairs, (batch, steps, tags, tags), as `stages.networks.crf` has them."""
     from keras import layers
 
     from stages.networks import crf, readers
@@ -151,8 +151,8 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
         parts.append(_spelled(inputs["characters"], examples, parameters, parameters.characters))
     if not parts:
         raise InputError(
-            "train: expected an embedding, vectors, shapes or characters to read words by, received "
-            "none of them"
+            "train: expected an embedding, vectors, shapes or characters to read words by, "
+            "received none of them"
         )
     steps = layers.Concatenate(name="known")(parts) if len(parts) > 1 else parts[0]
     if parameters.embedding_dropout:
