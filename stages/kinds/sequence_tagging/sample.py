@@ -4,8 +4,9 @@ from typing import Any
 
 from stages.kinds.data import Sample
 
-NAMES = {"PER": ["Ada Byron", "Mary Shelley", "Anning"], "LOC": ["Rome", "New York", "Oslo 7"]}
-FRAMES = ["{PER} lives in {LOC} .", "{LOC} is far from {PER}", "Nobody saw {PER} there .", "Yes !"]
+NAMES = {"PER": ["Ada Byron", "Mary Shelley", "J. Verne"], "LOC": ["Rome", "Oslo", "Paris-7"]}
+# Of few lengths, as a network is compiled for each.
+FRAMES = ["{PER} lives in {LOC} .", "{LOC} is near {PER} !", "Nobody knows .", "Yes , yes"]
 VECTORS = "".join(
     f"{word} {number % 3 - 1}.5 {number % 5 / 10} -1\n"
     for number, word in enumerate(["ada", "mary", "rome", "lives", "in", "paris", "oslo"])
@@ -78,7 +79,6 @@ SAMPLES = [
                 "shapes": None,
                 "crf": False,
                 "bidirectional": False,
-                "layers": 2,
             },
         ],
     ),
