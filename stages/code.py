@@ -32,7 +32,11 @@ ONCE = ("check", "fetch", "summarize")
 # They tell whether a stage may run and change none of its results.
 WATCHING = tuple(f"stages/{name}.py" for name in ("code", "syntax", "watch"))
 # Packages that are imported under another name than they are installed by.
-PACKAGES = {"ruamel.yaml": "ruamel-yaml", "sklearn": "scikit-learn"}
+PACKAGES = {
+    "pycrfsuite": "python-crfsuite",
+    "ruamel.yaml": "ruamel-yaml",
+    "sklearn": "scikit-learn",
+}
 # Functions that import a module by its name.
 _IMPORTING = ("module", "import_module", "__import__")
 

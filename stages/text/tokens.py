@@ -48,6 +48,12 @@ def _word_pattern() -> re.Pattern[str]:
     )
 
 
+def spans(text: str) -> list[tuple[int, int]]:
+    """Returns where each word of a text starts and ends, with punctuation marks as words of their
+    own."""
+    return [match.span() for match in _word_pattern().finditer(text)]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """The tokens of several texts.
@@ -167,6 +173,15 @@ class Words(_Vocabulary):
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
         return Counter(chain.from_iterable(map(self._split, texts)))
+
+    def lookup(self, words: Sequence[str]) -> np.ndarray:
+        """Returns the id of each word, (words,) int64, by the rules of `encode`, but without
+        splitting or changing it."""
+        get, is_extended = self._ids.get, self.known < self.size
+        found = (
+            get(word) or (get(word.lower(), UNKNOWN) if is_extended else UNKNOWN) for word in words
+        )
+        return np.fromiter(found, np.int64, len(words))
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         words = [self._split(text) for text in texts]

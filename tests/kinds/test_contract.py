@@ -218,7 +218,8 @@ def test_an_example_is_answered_whatever_it_is_padded_to(
         outputs, _ = state.call(network, known_inputs(network, batch), [], training=False)
         totals = loss(outputs, batch)
         if outputs.shape[1] == length:  # one output per step
-            outputs = outputs[:, :longest] * batch["mask"][:, :longest, None]
+            own = batch["mask"][:, :longest]
+            outputs = outputs[:, :longest] * own.reshape(*own.shape, *[1] * (outputs.ndim - 2))
         answers.append((outputs, *totals))
     for answer in answers[1:]:
         for value, expected in zip(answer, answers[0], strict=True):

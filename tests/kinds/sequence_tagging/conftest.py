@@ -1,0 +1,32 @@
+"""A small tagger in the current folder."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.kinds.sequence_tagging.project import run_all, write_project
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    """A folder with raw files and parameters, which is the current one."""
+    write_project()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    with contextlib.chdir(folder):
+        write_project()
+        run_all()
+    return folder
+
+
+@pytest.fixture
+def trained(folder: Path, trained_once: Path) -> Path:
+    """A folder in which all stages have run, which is the current one."""
+    shutil.copytree(trained_once, folder, dirs_exist_ok=True)
+    return folder
