@@ -146,6 +146,9 @@ def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
         "y\n" + "".join(f"{(step * 7) % 10 + 0.5}\n" for step in range(100))
     )
     run(target, "dvc", "add", "-q", "data/raw/own.csv")
+    # Stages that prepare texts depend on this folder, whether or not they use vectors.
+    (target / "data/raw/vectors").mkdir()
+    (target / "data/raw/vectors/README.md").write_text("Word vectors.\n")
     run(target, "git", "add", "-A")
     run(target, "git", "commit", "-qm", "start")
     return target

@@ -61,7 +61,7 @@ SHARED = {
 ALLOWED = {
     "series": {"series"},
     "text": {"text"},
-    "files": {"files", "series"},
+    "files": {"files", "series", "text"},
     "networks": {"networks"},
     "kinds": {"kinds", "networks", "series", "text", "files"},
 }

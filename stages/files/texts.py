@@ -39,7 +39,7 @@ def read_files(
                 f"{source}: expected names of files in UTF-8, received {name!r}: rename it"
             )
         if path != source:
-            _expect_inside(path, source)
+            expect_inside(path, source)
         table = _read(path, wanted, file_format)
         table.attrs["file"] = name
         tables.append(table)
@@ -55,10 +55,14 @@ def _files(source: Path, names: Sequence[str] | None) -> list[Path]:
         return [source / name for name in names]
     if not source.is_dir():
         return [source]
-    paths = sorted(path for path in source.rglob("*") if _is_text_file(path, source))
-    if not paths:
+    if not (paths := inner_files(source)):
         raise InputError(f"{source}: expected a folder with text files, received one without any")
     return paths
+
+
+def inner_files(folder: Path) -> list[Path]:
+    """Returns the files at any depth of a folder, sorted, without hidden files and DVC's own."""
+    return sorted(path for path in folder.rglob("*") if _is_text_file(path, folder))
 
 
 def _is_text_file(path: Path, folder: Path) -> bool:
@@ -66,7 +70,7 @@ def _is_text_file(path: Path, folder: Path) -> bool:
     return not hidden and path.suffix != ".dvc" and (path.is_file() or path.is_symlink())
 
 
-def _expect_inside(path: Path, folder: Path) -> None:
+def expect_inside(path: Path, folder: Path) -> None:
     """Raises `InputError` for a link out of the folder: its target is not shared with the data."""
     if not path.is_file():  # `raw.check_file` reports it
         return

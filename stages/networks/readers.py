@@ -48,8 +48,8 @@ def read(
     dropout: float,
     fast: bool,
 ) -> tuple[Any, list[Any]]:
-    """Returns the outputs of the last recurrent layer, (batch, steps, units or 2 units), and the last
-    hidden state of each of its directions, (batch, units) each.
+    """Returns the outputs of the last recurrent layer, (batch, steps, units or 2 units), and the
+    last hidden state of each of its directions, (batch, units) each.
 
     Args:
         steps: (batch, steps, features).

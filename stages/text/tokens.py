@@ -108,9 +108,10 @@ class _Vocabulary:
     @property
     def rarest(self) -> list[str]:
         counts = self.counts[len(SPECIAL) :]
-        lowest = min(counts, default=0)
+        lowest = min(filter(None, counts), default=0)
         tokens = self.tokens[len(SPECIAL) :]
-        return [token for token, count in zip(tokens, counts, strict=True) if count == lowest]
+        pairs = zip(tokens, counts, strict=True)
+        return [token for token, count in pairs if 0 < count == lowest]
 
     def token(self, token_id: int) -> str:
         return self.tokens[token_id]
@@ -129,6 +130,9 @@ class Words(_Vocabulary):
     """Words between white space. Decoding puts one space between words.
 
     apart: whether punctuation marks are words of their own.
+
+    A vocabulary that was `extended` by words that training lacks, which have the count 0, looks a
+    word that it does not have up in lower case.
     """
 
     def __init__(
@@ -138,6 +142,24 @@ class Words(_Vocabulary):
         self.apart = apart
         # Without the special tokens: where a text spells one, it is a word like any other.
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= len(SPECIAL)}
+        # Words of training come first, and have a count.
+        self.known = len(self.tokens) - sum(count == 0 for count in self.counts[len(SPECIAL) :])
+
+    def extended(self, words: Iterable[str]) -> "Words":
+        """Returns this vocabulary with more words behind its own, each with the count 0.
+
+        Left out are words that it has, and those that `encode` never looks up, as splitting a text
+        does not give them: with upper-case letters if `lower`, with marks inside if `apart`.
+        """
+        more = dict.fromkeys(
+            word
+            for word in words
+            if word not in self._ids and word != SPECIAL[UNKNOWN] and self._split(word) == [word]
+        )
+        counts = [*self.counts, *[0] * len(more)]
+        result = Words([*self.tokens, *more], counts, self.lower, self.apart)
+        result.left_out = self.left_out
+        return result
 
     def _split(self, text: str) -> list[str]:
         text = text.lower() if self.lower else text
@@ -150,7 +172,12 @@ class Words(_Vocabulary):
         words = [self._split(text) for text in texts]
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         get = self._ids.get
-        numbers = (get(word, UNKNOWN) for word in chain.from_iterable(words))
+        all_words = chain.from_iterable(words)
+        numbers = (
+            (get(word, UNKNOWN) for word in all_words)
+            if self.known == self.size
+            else (get(word) or get(word.lower(), UNKNOWN) for word in all_words)
+        )
         ids = np.fromiter(numbers, np.int64, int(lengths.sum()))
         is_unknown = ids == UNKNOWN
         unknown = compress(chain.from_iterable(words), is_unknown.tolist())

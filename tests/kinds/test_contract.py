@@ -55,9 +55,10 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, S
 
     def prepare(kind: str, sample: Sample) -> Any:
         monkeypatch.chdir(tmp_path)
-        Path("data/raw").mkdir(parents=True)
         for name, text in sample.files.items():
-            Path("data/raw", name).write_text(text)
+            path = Path("data/raw", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         Path("params.yaml").write_text(json.dumps(parameters_of({"sample": sample.entry})))
         ingest.main(["sample"])
         PREPARE[kinds.preparing(kind)](["sample"])
@@ -339,7 +340,7 @@ def test_examples_survive_the_disk_memory_mapped(
             assert value == array
             continue
         np.testing.assert_array_equal(value, array)
-        assert isinstance(value, np.memmap)
+        assert isinstance(value, np.memmap) or not array.size
         sha256 = hashlib.sha256((tmp_path / f"copy/{field.name}.npy").read_bytes()).hexdigest()
         assert about["arrays"][field.name] == {
             "shape": list(array.shape),

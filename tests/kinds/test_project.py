@@ -54,7 +54,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
 
 def write_raw(project: Path, sample: Sample) -> None:
     for name, text in sample.files.items():
-        (project / "data/raw" / name).write_text(text)
+        path = project / "data/raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,11 +1,8 @@
 """Raw text -> a table of texts, split."""
 
-import datetime
-import hashlib
-import reprlib
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,25 +11,11 @@ from pydantic import model_validator
 from stages.errors import InputError
 from stages.files import texts as text_files
 from stages.formats import FileFormat, Wanted
-from stages.sections import InnerPath, Name, Section
+from stages.sections import Name
 from stages.splits import SPLITS, ByCount, ByFraction
+from stages.text import splitting
 from stages.text.data import IngestedTexts
-
-
-class ByFile(Section):
-    """Each split is a file of the folder."""
-
-    train: InnerPath
-    validation: InnerPath
-    test: InnerPath
-
-    @model_validator(mode="after")
-    def _different(self) -> "ByFile":
-        if len({PurePosixPath(name) for name in (self.train, self.validation, self.test)}) < len(
-            SPLITS
-        ):
-            raise ValueError("three different files")
-        return self
+from stages.text.splitting import ByFile
 
 
 class Parameters(FileFormat):
@@ -122,54 +105,10 @@ def _texts_of_file(
 ) -> pd.DataFrame:
     """Returns the texts of one file, with their `group` where texts are grouped, and the file's
     number. A missing text is empty."""
-    texts = table[name].astype(object)
-    texts = texts.where(texts.notna(), "")
-    file = table.attrs.get("file", "")
-    wrong = np.flatnonzero(~texts.map(lambda value: isinstance(value, str)).to_numpy(bool))
-    if len(wrong):
-        raise InputError(
-            f"{_place(file, wrong)}: column {name!r}: expected text, received "
-            f"{reprlib.repr(texts.iloc[wrong[0]])}"
-        )
-    groups = _groups(table, texts, file, parameters) if parameters.group is not None else ""
+    texts = splitting.texts_of(table, name)
+    group = parameters.group
+    groups = "" if group is None else splitting.groups_of(table, texts, group)
     return pd.DataFrame({"text": texts, "group": groups, "file": number})
-
-
-def _groups(table: pd.DataFrame, texts: pd.Series, file: str, parameters: Parameters) -> Any:
-    """Returns the name of each text's group, as it is written."""
-    if parameters.group == "file":
-        if not file:
-            raise InputError(
-                "ingest.group: expected `file` for a folder only, received it for a file: name a "
-                "column, or take null"
-            )
-        return file
-    groups = table[parameters.group].astype(object)
-    filled = (texts.str.strip() != "").to_numpy()
-    empty = np.flatnonzero(
-        filled & (groups.isna() | (groups.astype(str).str.strip() == "")).to_numpy()
-    )
-    if len(empty):
-        raise InputError(
-            f"{_place(file, empty)}: column {parameters.group!r}: expected the name of a group, "
-            f"received an empty one ({len(empty)} such rows): fill it in, or take out the row"
-        )
-    # Numbers with a fraction can be written in many ways, and truth values too.
-    named = groups.map(
-        lambda value: isinstance(value, str | int | datetime.date) and not isinstance(value, bool)
-    ).to_numpy(bool)
-    wrong = np.flatnonzero(filled & ~named)
-    if len(wrong):
-        received = reprlib.repr(groups.iloc[wrong[0]])
-        raise InputError(
-            f"{_place(file, wrong)}: column {parameters.group!r}: expected the name of a group, "
-            f"text or a whole number, received {received}"
-        )
-    return groups.astype(str)
-
-
-def _place(file: str, rows: np.ndarray) -> str:
-    return f"{file}, row {rows[0] + 1}" if file else f"row {rows[0] + 1}"
 
 
 def _splits(table: pd.DataFrame, parameters: Parameters) -> np.ndarray:
@@ -179,26 +118,4 @@ def _splits(table: pd.DataFrame, parameters: Parameters) -> np.ndarray:
         return np.zeros(len(table), np.int64)
     if isinstance(split, ByFile):
         return table["file"].to_numpy(np.int64)
-    ends = _ends(split, len(table))
-    if ends[-1] > len(table):
-        raise InputError(
-            f"ingest.split: expected at most {len(table)} texts together, as there are, received "
-            f"{ends[-1]}"
-        )
-    if parameters.group is None:
-        return np.searchsorted(ends, np.arange(len(table)), side="right")
-    # An order that is neither that of the names nor one that changes when a group is added.
-    names = sorted(table["group"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
-    sizes = table["group"].value_counts().reindex(names).to_numpy()
-    middles = np.cumsum(sizes) - sizes / 2
-    split_by_group = dict(zip(names, np.searchsorted(ends, middles, side="right"), strict=True))
-    return table["group"].map(split_by_group).to_numpy(np.int64)
-
-
-def _ends(split: ByFraction | ByCount, texts: int) -> np.ndarray:
-    """Returns the number of texts up to the end of each split, (3,)."""
-    wanted = [split.train, split.validation, split.test]
-    if isinstance(split, ByFraction):
-        return np.floor(texts * np.cumsum(wanted) + 1e-9).astype(np.int64)
-    known = sum(count for count in wanted if count != "rest")
-    return np.cumsum([texts - known if count == "rest" else count for count in wanted])
+    return splitting.splits_of(len(table) if parameters.group is None else table["group"], split)

@@ -1,0 +1,39 @@
+"""Pretrained word vectors: the words that have one, and the vectors of tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of words.
+
+    Attributes:
+        words: each of them once, mostly the most frequent first.
+        values: (words, numbers) float32.
+    """
+
+    words: list[str]
+    values: np.ndarray
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.words)}
+
+    def of(self, tokens: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Looks tokens up as they are written and, if that is no word here, in lower case.
+
+        Returns:
+            The vectors, (tokens, numbers) float32, with zeros for a token that has none; and
+            whether each token has one, (tokens,) bool.
+        """
+        get = self._rows.get
+        found = (get(token, get(token.lower(), -1)) for token in tokens)
+        rows = np.fromiter(found, np.int64, len(tokens))
+        covered = rows >= 0
+        result = np.zeros((len(tokens), self.values.shape[1]), np.float32)
+        result[covered] = self.values[rows[covered]]
+        return result, covered
