@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from stages.errors import InputError
+from stages.files import labelled
 from stages.files import texts as text_files
 from stages.formats import FileFormat, Wanted
 from stages.kinds.text_classification import PARTS, Ingested
@@ -88,7 +89,7 @@ def read(path: Path, parameters: Parameters) -> list[pd.DataFrame]:
     """Reads a raw table, those of a folder, or the texts in folders of classes: one table per
     file."""
     if parameters.label == FOLDER:
-        raise InputError("ingest.label: expected a column")
+        return [labelled.read(path, parameters)]
     wanted = [parameters.text, parameters.label]
     if parameters.group not in (None, "file"):
         wanted.append(parameters.group)

@@ -42,7 +42,8 @@ def scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "ece": calibration_error(logs, labels),
     }
     if logs.shape[1] == 2:
-        found["auc"] = area_under_roc(logs[:, 1] - logs[:, 0], labels == 1)
+        margins = np.asarray(logits, np.float64) @ [-1, 1]
+        found["auc"] = area_under_roc(margins, labels == 1)
     return found
 
 
@@ -54,7 +55,7 @@ def interval(right: int, texts: int) -> tuple[float, float]:
     drawn directly.
     """
     drawn = np.random.default_rng(0).binomial(texts, right / texts, RESAMPLES) / texts
-    low, high = np.quantile(drawn, INTERVAL)
+    low, high = np.quantile(drawn, INTERVAL, method="inverted_cdf")
     return float(low), float(high)
 
 
