@@ -329,18 +329,18 @@ def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(
 
 
 @pytest.mark.published
-def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
+def test_the_textbook_example_adds_up(tmp_path: Path, forked: Run) -> None:
     params = YAML(typ="safe").load(committed("params.yaml"))
     only = {
         "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]},
         "scale_and_window": ["sum_of_two"],
         "tokenize_text": [],
     }
-    project = copy_project(tmp_path / "project", run, json.dumps({**params, **only}))
-    run(project, "dvc", "repro", "-q", "predict@sum_of_two")
+    project = copy_project(tmp_path / "project", forked, json.dumps({**params, **only}))
+    forked(project, "dvc", "repro", "-q", "predict@sum_of_two")
     newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"
     newer.write_text("x\n5\n6\n")
-    run(
+    forked(
         project,
         "python",
         "-m",
