@@ -1,15 +1,40 @@
 """`make check` finds what is wrong, one planted fault at a time."""
 
+import pickle
 import re
 import shutil
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 
 from tests.conftest import SET_UP, Run
 from tests.planted import IMPORTED, PLANTED, STALE
 from tests.planting import append, remove, replace
 from tools.check import faults
+
+LOAD = YAML.load
+
+
+@cache
+def loaded(text: str) -> bytes:
+    return pickle.dumps(LOAD(YAML(typ="safe"), text))
+
+
+@pytest.fixture(autouse=True)
+def parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault leaves most files as they are, and a check parses params.yaml 24 times: most of its
+    time."""
+
+    def load(self: YAML, stream: Any) -> Any:
+        if isinstance(stream, str) and self.Constructor is SafeConstructor:
+            return pickle.loads(loaded(stream))
+        return LOAD(self, stream)
+
+    monkeypatch.setattr(YAML, "load", load)
 
 
 @pytest.mark.parametrize(
