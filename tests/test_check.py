@@ -115,7 +115,7 @@ def test_code_that_cannot_be_imported_is_told_in_a_line(
 
 
 def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(
-    project: Path, run: Run
+    project: Path, run: Run, forked: Run
 ) -> None:
     code = (
         "import sys; from tools import check; check.main([]); "
@@ -123,7 +123,7 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(
     )
     run(project, "python", "-c", code)
     replace("params.yaml", "units: 2", "units: 3")(project)
-    done = run(project, "python", "-m", "tools.check", ok=False)
+    done = forked(project, "python", "-m", "tools.check", ok=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -129,23 +129,27 @@ class Case:
     def loss(self) -> Any:
         return self.module.loss(self.parameters)
 
-    def fit(self, seed: int = 5) -> tuple[Any, training.History]:
-        """Trains a new network, which is also validated on the training examples: fewer shapes are
-        compiled, and it surely improves."""
+    def fit(self, seed: int = 5) -> tuple[Any, training.History, list[np.ndarray]]:
+        """Trains a new network, and returns it, its history, and its weights before. It is
+        validated on the training examples too: fewer shapes are compiled, and it surely improves.
+        """
         keras.backend.clear_session()  # layers are numbered from 1
         training.seed_everything(seed)
         network, batches = self.build(), self.batches("train")
-        return network, training.fit(network, self.loss(), batches, batches, self.parameters, seed)
+        before = [weight.numpy().copy() for weight in network.trainable_variables]
+        history = training.fit(network, self.loss(), batches, batches, self.parameters, seed)
+        return network, history, before
 
 
 @dataclass
 class Trained:
-    """A variant that was trained once: its examples, and the types of all operations that training
-    and prediction used."""
+    """A variant that was trained once: its weights before, and the types of all operations that
+    training and prediction used."""
 
     case: Case
     network: Any
     history: training.History
+    before: list[np.ndarray]
     operations: set[str]
 
 
@@ -158,9 +162,9 @@ def trained_once(number: int) -> Trained:
         # TensorFlow's decomposition follows the size of the processor's first cache.
         patch.setattr(keras.ops, "qr", None)
         with operations() as used:
-            network, history = case.fit()
+            network, history, before = case.fit()
             predict(network, case.batches("train"))
-    return Trained(case, network, history, used)
+    return Trained(case, network, history, before, used)
 
 
 def known_inputs(network: Any, batch: Batch) -> dict[str, Any]:
@@ -272,10 +276,8 @@ def test_training_moves_every_weight_by_operations_that_round_alike(number: int)
     trained = trained_once(number)
     assert "MatMul" in trained.operations
     assert not trained.operations & APPROXIMATE
-    training.seed_everything(5)
-    untrained = trained.case.build().trainable_variables
-    for weight, old in zip(trained.network.trainable_variables, untrained, strict=True):
-        assert not np.array_equal(weight.numpy(), old.numpy()), weight.path
+    for weight, old in zip(trained.network.trainable_variables, trained.before, strict=True):
+        assert not np.array_equal(weight.numpy(), old), weight.path
 
 
 @every_trained
@@ -294,8 +296,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     number: int, tmp_path: Path
 ) -> None:
     trained, written = trained_once(number), []
-    case, first = trained.case, (trained.network, trained.history)
-    for name, (network, history) in {"a": first, "b": case.fit(5), "c": case.fit(6)}.items():
+    first, fit = (trained.network, trained.history), trained.case.fit
+    for name, (network, history, *_) in {"a": first, "b": fit(5), "c": fit(6)}.items():
         models.write(tmp_path / name / "model.keras", network)
         written.append(((tmp_path / name / "model.keras").read_bytes(), json.dumps(history.epochs)))
     assert written[0] == written[1]
