@@ -49,6 +49,7 @@ def test_a_second_run_has_nothing_to_do(finished: Path, run: Run) -> None:
 
 @pytest.mark.slow
 def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Run) -> None:
+    """One by forked stages, the other by an interpreter for each stage."""
     other = copy_project(tmp_path / "another folder with a longer name", run)
     run(other, "dvc", "repro", "-q", PYTHONHASHSEED="12345", TZ="Asia/Tokyo", LC_ALL="C")
     locks = [YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (finished, other)]
