@@ -5,9 +5,9 @@ python -m tools.reduce_vectors SOURCE TARGET --words 12000 --first 6000 --texts 
 
 SOURCE may be written as GloVe, word2vec or fastText write them. TARGET gets the first words of
 SOURCE or, with --texts, its first words up to --first, then those that these texts use most and, as
-far as there is room, the next ones of SOURCE. The order stays that of SOURCE. Numbers are rounded to multiples of --step. The
-same SOURCE and texts give the same content; the gzipped bytes are zlib's. Give texts of training
-alone: a choice of words by others would tell of them.
+far as there is room, the next ones of SOURCE. The order stays that of SOURCE. Numbers are rounded
+to multiples of --step. The same SOURCE and texts give the same content; the gzipped bytes are
+zlib's. Give texts of training alone: a choice of words by others would tell of them.
 """
 
 import argparse
