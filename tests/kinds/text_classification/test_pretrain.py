@@ -1,16 +1,21 @@
 """The language model that a classifier starts from."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from stages import members
+from stages import members, train
+from stages.files import models
 from stages.kinds.text_classification import Examples, pretrain
 from stages.kinds.text_classification import train as kind
 from stages.networks import training
 from stages.networks.backend import keras, tf
+from tests.kinds.test_contract import APPROXIMATE, operations
+from tests.kinds.text_classification.project import tokenize, write_parameters
 from tests.kinds.text_classification.test_network import examples_of
 from tests.tasks import die_at_checkpoint
 
@@ -85,7 +90,9 @@ def test_the_classifier_reads_as_the_language_model_does(
     windows = pretrain.batches(examples, "train", section)
     chosen = pretrain.section(section)
     assert chosen is not None
-    training.fit(first, pretrain.loss(section), windows, windows, chosen, 1)
+    with operations() as used:
+        training.fit(first, pretrain.loss(section), windows, windows, chosen, 1)
+    assert not used & APPROXIMATE
     network = kind.build(examples, section, "network")
     pretrain.transfer(first, network)
 
@@ -139,6 +146,24 @@ def test_layers_are_released_one_an_epoch_and_learn_more_slowly_further_down() -
     assert plain is not None
     assert plain(1) == plain(4)
     assert pretrain.rates(network, parameters()) is None
+
+
+@SLOW
+def test_the_stage_tells_what_the_language_model_has_learned(project: Path) -> None:
+    chosen = {"epochs": 1, "steps": 20, "frequent": 10, "samples": 10}
+    write_parameters(train={"epochs": 1, "pretrain": chosen})
+    tokenize()
+    train.main(["x"])
+    about = json.loads(Path("data/models/x/about.json").read_text())["pretrained"]
+    assert about["epochs"] == 1
+    # Of some twenty words that follow each other at random.
+    assert 1 < about["validation"] < 4
+    plain = json.loads(Path("data/times/x.json").read_text())["train_steps"]
+    write_parameters(train={"epochs": 1})
+    train.main(["x"])
+    assert "pretrained" not in json.loads(Path("data/models/x/about.json").read_text())
+    assert models.about(Path("data/models/x"), Path("data/examples/x")).pretrained is None
+    assert json.loads(Path("data/times/x.json").read_text())["train_steps"] < plain
 
 
 def trained(examples: Examples, saved: Any, section: kind.Parameters) -> list[np.ndarray]:
