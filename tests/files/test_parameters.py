@@ -123,8 +123,7 @@ def test_advice_names_defaults_only_where_a_section_has_them(
         (
             "kind",
             ["forecasting"],
-            "tasks.x.kind: expected one of forecasting, language_modelling, received "
-            "['forecasting']",
+            f"tasks.x.kind: expected one of {', '.join(kinds.names())}, received ['forecasting']",
         ),
         ("kind", {"a": 1}, "tasks.x.kind: expected one of"),
         ("kind", None, "tasks.x.kind: expected one of"),
