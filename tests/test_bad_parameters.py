@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stages import check, fetch, ingest
-from tests.small_task import PARAMS, changed, error_of, folder
+from tests.small_task import PARAMS, changed, folder
+from tests.tasks import error_of
 
 __all__ = ["folder"]
 

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from stages import check, kinds
 from stages.errors import InputError
 from stages.files import parameters
-from tests.small_task import PARAMS, changed, error_of, folder
+from tests.small_task import PARAMS, changed, folder
+from tests.tasks import error_of
 
 __all__ = ["folder"]
 
