@@ -63,9 +63,8 @@ def fit(
             training resumes from there.
         stop_after: training stops after so many epochs, while the schedule of the learning rate is
             that of all epochs; None: after all.
-        rates: learning rates of single variables, in the order of `network.trainable_variables`, by
-            which each multiplies the learning rate in an epoch: 0 freezes a variable. None: all
-            have the same.
+        rates: by what the learning rate of each of `network.trainable_variables` is multiplied in
+            an epoch: 0 freezes a variable; None: by nothing.
 
     Raises:
         InputError: the loss became infinite or NaN.
