@@ -10,8 +10,24 @@ from stages.networks.backend import keras
 from stages.text.tokens import UNKNOWN
 
 
+def drop_words(tokens: Any, rate: float) -> Any:
+    """Returns the tokens, (batch, steps), of which in training a share of `rate` is unknown."""
+    if not rate:
+        return tokens
+    ops = keras.ops
+    kept = keras.layers.Dropout(rate, name="word_dropout")(ops.ones_like(tokens, dtype="float32"))
+    return ops.where(ops.logical_or(kept > 0, ops.equal(tokens, 0)), tokens, UNKNOWN)
+
+
 def embed(
-    tokens: Any, known: int, width: int | None, vectors: np.ndarray, *, trained: bool
+    tokens: Any,
+    known: int,
+    width: int | None,
+    vectors: np.ndarray,
+    *,
+    trained: bool,
+    dropout: float = 0.0,
+    vectors_dropout: float = 0.0,
 ) -> tuple[Any, Any]:
     """Returns what is known of each token, (batch, steps, features), and which steps count, (batch,
     steps) bool.
@@ -23,16 +39,22 @@ def embed(
         width: numbers of the embedding that is learned from scratch; None: there is none.
         vectors: (ids, numbers) pretrained; without rows: there are none.
         trained: whether training changes the pretrained vectors.
+        dropout, vectors_dropout: of the embedding that is learned, and of the vectors.
     """
     ops, layers = keras.ops, keras.layers
     parts = []
+
+    def add(layer: Any, ids: Any, rate: float) -> None:
+        found = layer(ids)
+        parts.append(layers.Dropout(rate, name=f"{layer.name}_dropout")(found) if rate else found)
+
     if len(vectors):
         pretrained = layers.Embedding(*vectors.shape, trainable=trained, name="vectors")
-        parts.append(pretrained(tokens))
+        add(pretrained, tokens, vectors_dropout)
         pretrained.set_weights([vectors])
     if width is not None:
         seen = ops.where(tokens < known, tokens, UNKNOWN) if len(vectors) > known else tokens
-        parts.append(layers.Embedding(known, width, name="embedding")(seen))
+        add(layers.Embedding(known, width, name="embedding"), seen, dropout)
     joined = layers.Concatenate(name="word")(parts) if len(parts) > 1 else parts[0]
     return joined, ops.not_equal(tokens, 0)
 

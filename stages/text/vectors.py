@@ -1,10 +1,12 @@
 """Pretrained word vectors: the words that have one, and the vectors of tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from stages.text import tokens as tokenizers
 
 # What short forms of English, and words of one letter, stand for. Some files lack all of them.
 STAND_INS = {
@@ -53,3 +55,16 @@ class Vectors:
         result = np.zeros((len(tokens), self.values.shape[1]), np.float32)
         result[covered] = self.values[rows[covered]]
         return result, covered
+
+
+def with_vectors(
+    known: tokenizers.Words, vectors: Vectors, more: Iterable[str]
+) -> tuple[tokenizers.Words, np.ndarray, np.ndarray]:
+    """Returns a vocabulary with `more` words, which vectors alone know, behind its own; the vector
+    of each of its ids, (ids, numbers) float32; and whether there is one, (ids,) bool. Padding and
+    unknown tokens have none, however a file calls its words."""
+    extended = known.extended(more)
+    values, covered = vectors.of(extended.tokens)
+    special = slice(len(tokenizers.SPECIAL))
+    values[special], covered[special] = 0, False
+    return extended, values, covered

@@ -43,6 +43,29 @@ def test_without_vectors_everything_is_learned() -> None:
     assert features.shape == (2, 4, 3)
 
 
+def test_vectors_and_what_is_learned_have_each_their_dropout_in_training() -> None:
+    tokens = keras.Input((None,), dtype="int32")
+    outputs, _ = readers.embed(
+        tokens, 5, 4, VECTORS + 1, trained=False, dropout=0.7, vectors_dropout=0.2
+    )
+    network, ids = keras.Model(tokens, outputs), np.full((40, 100), 2)
+    features = np.asarray(network(ids, training=True))
+    assert (features[..., :4] == 0).mean() == pytest.approx(0.2, abs=0.02)
+    assert (features[..., 4:] == 0).mean() == pytest.approx(0.7, abs=0.02)
+    assert (np.asarray(network(ids)) != 0).all()
+
+
+def test_words_are_dropped_in_training_alone() -> None:
+    tokens = keras.Input((None,), dtype="int32")
+    model = keras.Model(tokens, readers.drop_words(tokens, 0.3))
+    words = np.where(np.arange(4000).reshape(40, 100) % 5 > 0, 7, 0)
+    np.testing.assert_array_equal(model(words, training=False), words)
+    dropped = np.asarray(model(words, training=True))
+    assert set(np.unique(dropped)) == {0, 1, 7}
+    np.testing.assert_array_equal(dropped == 0, words == 0)
+    assert (dropped[words > 0] == 1).mean() == pytest.approx(0.3, abs=0.03)
+
+
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_the_last_states_are_those_of_a_texts_own_steps(cell: str, bidirectional: bool) -> None:

@@ -15,6 +15,7 @@ from stages.sections import Count, Section
 from stages.splits import SPLITS
 from stages.text import tags, tokens
 from stages.text.tags import Scheme
+from stages.text.vectors import with_vectors
 
 WORDS, CHARACTERS = "words.json", "characters.json"
 
@@ -55,7 +56,10 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
     )
     full, values, covered = known, np.zeros((0, 0), np.float32), np.zeros(known.words.size, bool)
     if parameters.vectors is not None:
-        full, values, covered = _with_vectors(known, Path(parameters.vectors))
+        pretrained = vector_files.read(Path(parameters.vectors))
+        more = (word for word in pretrained.words if word == _spelled(word, known))
+        extended, values, covered = with_vectors(known.words, pretrained, more)
+        full = replace(known, words=extended)
     encoded = full.encode(words)
     of_split = np.repeat(np.arange(len(SPLITS)), [about.tokens[name] for name in SPLITS])
     examples = Examples(
@@ -87,20 +91,6 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
         summary += f", covered by vectors {examples.covered}"
     files = {WORDS: full.words.content(), CHARACTERS: full.characters.content()}
     return Prepared(examples, summary, files)
-
-
-def _with_vectors(
-    known: lexicon.Lexicon, path: Path
-) -> tuple[lexicon.Lexicon, np.ndarray, np.ndarray]:
-    """Returns the lexicon with the words of the vectors besides, the vector of each id, (ids,
-    numbers), and whether there is one, (ids,)."""
-    pretrained = vector_files.read(path)
-    spelled = (word for word in pretrained.words if word == _spelled(word, known))
-    words = known.words.extended(spelled)
-    values, covered = pretrained.of(words.tokens)
-    special = slice(len(tokens.SPECIAL))
-    values[special], covered[special] = 0, False
-    return replace(known, words=words), values, covered
 
 
 def _spelled(word: str, known: lexicon.Lexicon) -> str:

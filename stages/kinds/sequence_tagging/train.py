@@ -12,7 +12,6 @@ from stages.kinds.sequence_tagging import Examples
 from stages.kinds.sequence_tagging.lexicon import SHAPES
 from stages.networks.parameters import Training
 from stages.sections import Count, Rate, Section
-from stages.text.tokens import UNKNOWN
 
 if TYPE_CHECKING:
     from stages.networks.losses import Loss
@@ -130,7 +129,7 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     from stages.networks.backend import keras
 
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
-    words = _without_some(inputs["tokens"], parameters.word_dropout)
+    words = readers.drop_words(inputs["tokens"], parameters.word_dropout)
     parts = []
     if parameters.embedding is not None or len(examples.vectors):
         known, _ = readers.embed(
@@ -170,19 +169,6 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     emissions = layers.Dense(examples.tags_known, name="emissions")(steps)
     outputs = crf.potentials(emissions, inputs["tokens"]) if parameters.crf else emissions
     return keras.Model(inputs, outputs, name=name)
-
-
-def _without_some(tokens: Any, rate: float) -> Any:
-    """Returns the tokens, (batch, steps), of which in training a share of `rate` is unknown."""
-    from keras import layers
-
-    from stages.networks.backend import keras
-
-    if not rate:
-        return tokens
-    ops = keras.ops
-    kept = layers.Dropout(rate, name="word_dropout")(ops.ones_like(tokens, dtype="float32"))
-    return ops.where(ops.logical_or(kept > 0, ops.equal(tokens, 0)), tokens, UNKNOWN)
 
 
 def _spelled(characters: Any, examples: Examples, parameters: Parameters, spelled: Spelled) -> Any:

@@ -52,6 +52,8 @@ class Examples:
         starts, lengths: (texts,) the first token and the number of tokens of each text.
         labels: (texts,) the class of each text; -1: it has none.
         vectors: (ids, numbers) float32, pretrained, zeros for a token without one; (0, 0): none.
+        linear: (texts, classes) float32, the logits of a linear model of the training texts; (0,
+            0): none.
     """
 
     classes: list[str]
@@ -69,6 +71,7 @@ class Examples:
     lengths: np.ndarray
     labels: np.ndarray
     vectors: np.ndarray
+    linear: np.ndarray
 
     def numbers_of(self, part: str) -> np.ndarray:
         """Returns the numbers of the texts of one of `PARTS`."""

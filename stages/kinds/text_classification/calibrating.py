@@ -1,39 +1,39 @@
-"""One temperature by which a trained network's logits are divided."""
+"""The numbers by which logits are multiplied so that probabilities hold."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 # What a temperature can be. If all of validation is right, the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
-_GOLDEN = (np.sqrt(5) - 1) / 2
 
 
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the temperature with the smallest log loss (Guo et al., "On calibration of modern
-    neural networks", 2017), by golden-section search over its logarithm: the loss has one minimum,
-    as it is convex in the inverse.
+def multipliers(logits: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Returns the multipliers, (models,), with which the sum of several models' logits has the
+    smallest log loss, which has one minimum, as it is convex. That of a single model is the inverse
+    of its temperature (Guo et al., "On calibration of modern neural networks", 2017).
 
     Args:
-        logits: (texts, classes). labels: (texts,) int.
+        logits: of each model, (texts, classes). Models after the first may count for nothing.
+        labels: (texts,) int.
     """
-    logits = np.asarray(logits, np.float64)
-    logits = logits - logits.max(1, keepdims=True)
-    own = logits[np.arange(len(labels)), labels]
+    from scipy.optimize import minimize
 
-    def loss(logarithm: float) -> float:
-        scale = np.exp(-logarithm)
-        return float((np.log(np.exp(logits * scale).sum(1)) - own * scale).mean())
+    stacked = np.stack([np.asarray(own, np.float64) for own in logits], axis=-1)
+    rows = np.arange(len(labels))
+    margins = stacked - stacked[rows, labels][:, None]
 
-    low, high = np.log(LOWEST), np.log(HIGHEST)
-    inner = [high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)]
-    losses = [loss(inner[0]), loss(inner[1])]
-    while high - low > 1e-6:
-        if losses[0] <= losses[1]:
-            high, inner[1], losses[1] = inner[1], inner[0], losses[0]
-            inner[0] = high - _GOLDEN * (high - low)
-            losses[0] = loss(inner[0])
-        else:
-            low, inner[0], losses[0] = inner[0], inner[1], losses[1]
-            inner[1] = low + _GOLDEN * (high - low)
-            losses[1] = loss(inner[1])
-    # More digits would say nothing.
-    return round(float(np.exp((low + high) / 2)), 4)
+    def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        total = margins @ numbers
+        highest = total.max(1, keepdims=True)
+        shares = np.exp(total - highest)
+        sums = shares.sum(1, keepdims=True)
+        gradient = ((shares / sums)[..., None] * margins).sum(1).mean(0)
+        return float((np.log(sums) + highest).mean()), gradient
+
+    bounds = [(1 / HIGHEST, 1 / LOWEST), *[(0, 1 / LOWEST)] * (len(logits) - 1)]
+    start = np.where(np.arange(len(logits)) == 0, 1.0, 0.5)
+    found = minimize(
+        loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-14}
+    )
+    return np.asarray(found.x)

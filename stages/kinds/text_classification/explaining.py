@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.kinds.text_classification import PARTS, Examples, measuring, tokenize_text
+from stages.kinds.text_classification.linear import Linear
 from stages.kinds.text_classification.texts import Texts
 from stages.text import tokens
 
@@ -45,10 +46,17 @@ class Answered:
 
 
 class Classifier:
-    """A trained network, with the tokenizer and the classes of its examples."""
+    """A trained network, with the tokenizer, the classes and the linear model of its examples."""
 
-    def __init__(self, network: Any, examples: Examples, tokenizer: tokens.Tokenizer) -> None:
-        self._network, self._examples, self._tokenizer = network, examples, tokenizer
+    def __init__(
+        self,
+        network: Any,
+        examples: Examples,
+        tokenizer: tokens.Tokenizer,
+        linear: Linear | None,
+    ) -> None:
+        self._network, self._examples = network, examples
+        self._tokenizer, self._linear = tokenizer, linear
 
     def answers(self, texts: Sequence[str], effects: int) -> list[Answered]:
         """Returns the answers for texts, each with up to so many `effects`: by how much the
@@ -63,9 +71,9 @@ class Classifier:
             for own in read
         ]
         without = [
-            _without(own.ids, run) for own, places in zip(read, runs, strict=True) for run in places
+            own.without(run) for own, places in zip(read, runs, strict=True) for run in places
         ]
-        logs = self._logs([*(own.ids for own in read), *without])
+        logs = self._logs([*read, *without])
         ends = len(texts) + np.cumsum([0, *map(len, runs)])
         answers = []
         for number, (text, own) in enumerate(zip(texts, read, strict=True)):
@@ -88,28 +96,32 @@ class Classifier:
         """Returns what the network reads of a text."""
         found = tokenize_text.encode([text], self._tokenizer)
         kept = tokenize_text.kept(found.lengths, self._examples.longest, self._examples.cut)
-        names = np.array([self._tokenizer.token(number) for number in found.ids], object)
-        names[found.ids == tokens.UNKNOWN] = found.unknown
+        names = tokenize_text.names_of(found, self._tokenizer)
         unknown = [name for name in dict.fromkeys(found.unknown) if name]
         return _Read(found.ids[kept], names[kept], unknown, int((~kept).sum()))
 
-    def _logs(self, ids: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns the logarithm of the probability of each class, (texts, classes), of texts as
-        their tokens."""
+    def _logs(self, texts: "Sequence[_Read]") -> np.ndarray:
+        """Returns the logarithm of the probability of each class, (texts, classes)."""
         from stages.networks.prediction import predict
 
-        lengths = np.array([len(own) for own in ids])
+        lengths = np.array([len(own.ids) for own in texts])
         examples = replace(
             self._examples,
-            texts={**dict.fromkeys(PARTS, 0), "test": len(ids)},
-            token_ids=np.concatenate(ids),
+            texts={**dict.fromkeys(PARTS, 0), "test": len(texts)},
+            token_ids=np.concatenate([own.ids for own in texts]),
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
-            labels=np.full(len(ids), -1),
+            labels=np.full(len(texts), -1),
+            linear=self._linear_logits(texts),
         )
         return measuring.log_probabilities(
-            predict(self._network, Texts(examples, np.arange(len(ids))))
+            predict(self._network, Texts(examples, np.arange(len(texts))))
         )
+
+    def _linear_logits(self, texts: "Sequence[_Read]") -> np.ndarray:
+        if self._linear is None:
+            return np.zeros((0, 0), np.float32)
+        return self._linear.logits([" ".join(own.names) for own in texts])
 
 
 @dataclass(frozen=True)
@@ -122,10 +134,11 @@ class _Read:
     unknown: list[str]
     left_out: int
 
-
-def _without(ids: np.ndarray, run: np.ndarray) -> np.ndarray:
-    """Returns a text without some tokens; without all, an unknown token."""
-    return np.delete(ids, run) if len(run) < len(ids) else np.array([tokens.UNKNOWN])
+    def without(self, run: np.ndarray) -> "_Read":
+        """Returns the text without some of its tokens; without all, an unknown token."""
+        if len(run) == len(self.ids):
+            return replace(self, ids=np.array([tokens.UNKNOWN]), names=np.array([""]))
+        return replace(self, ids=np.delete(self.ids, run), names=np.delete(self.names, run))
 
 
 def _largest(

@@ -17,6 +17,8 @@ from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.text_classification.explaining import Answered, Classifier
 from stages.kinds.text_classification.ingest import FOLDER
 from stages.kinds.text_classification.ingest import Parameters as Layout
+from stages.kinds.text_classification.linear import from_json
+from stages.kinds.text_classification.tokenize_text import LINEAR, TOKENIZER
 from stages.sections import Name, Section, matching
 from stages.text import splitting, tokens
 
@@ -76,9 +78,10 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         texts = table["text"][table["split"] == 2].head(EXAMPLES).tolist()
     else:
         texts = parameters.texts
-    classifier = Classifier(
-        network, request.data.examples, tokens.from_json(request.data.text("tokenizer.json"))
-    )
+    examples = request.data.examples
+    linear = from_json(request.data.text(LINEAR)) if len(examples.linear) else None
+    tokenizer = tokens.from_json(request.data.text(TOKENIZER))
+    classifier = Classifier(network, examples, tokenizer, linear)
     answers = classifier.answers(texts, parameters.effects)
     lines = "".join(json.dumps(answer.line(), ensure_ascii=False) + "\n" for answer in answers)
     page = "".join(_page(answer) for answer in answers)

@@ -36,33 +36,18 @@ class Texts:
         return len(self._numbers)
 
     def cut(self, indices: np.ndarray, length: int | None = None) -> Batch:
-        """Returns `tokens` (texts, length) int32, and `first` (texts, length) float32, 1 for the
-        first of equal tokens of a text; `targets` (texts, classes), the probability of each class
-        times the text's weight; and `mask` of the same shape."""
+        """Returns `tokens` (texts, length) int32, and with a linear model its logits `linear`
+        (texts, classes); `targets` (texts, classes), the probability of each class times the text's
+        weight; and `mask` of the same shape."""
         numbers, lengths = self._numbers[indices], self.lengths[indices]
-        tokens, own = padded(
+        tokens, _ = padded(
             self._examples.token_ids,
             self._examples.starts[numbers],
             lengths,
             length or int(lengths.max()),
         )
         targets = self._targets[self._examples.labels[numbers]]
-        return {
-            "inputs": {
-                "tokens": tokens.astype(np.int32),
-                "first": (first_of_equals(tokens) & own).astype(np.float32),
-            },
-            "targets": targets,
-            "mask": np.ones_like(targets),
-        }
-
-
-def first_of_equals(tokens: np.ndarray) -> np.ndarray:
-    """Returns where a token does not stand before in its text already, (texts, steps) bool."""
-    order = np.argsort(tokens, axis=1, kind="stable")
-    ordered = np.take_along_axis(tokens, order, 1)
-    differs = np.ones(tokens.shape, bool)
-    differs[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.empty_like(differs)
-    np.put_along_axis(first, order, differs, 1)
-    return first
+        inputs = {"tokens": tokens.astype(np.int32)}
+        if len(self._examples.linear):
+            inputs["linear"] = np.asarray(self._examples.linear[numbers])
+        return {"inputs": inputs, "targets": targets, "mask": np.ones_like(targets)}

@@ -1,5 +1,5 @@
-"""Ingested texts to token ids in one flat array, with their classes, and the tokenizer as readable
-text."""
+"""Ingested texts to token ids in one flat array, with their classes; and as readable text the
+tokenizer, and if it is wanted a linear model of the training texts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,9 +14,13 @@ from stages.files import vectors as vector_files
 from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
 from stages.kinds.text_classification import Examples, Ingested
+from stages.kinds.text_classification import linear as linear_models
 from stages.sections import Count, Section
 from stages.splits import SPLITS
 from stages.text import tokens
+from stages.text.vectors import with_vectors
+
+TOKENIZER, LINEAR = "tokenizer.json", "linear.json"
 
 
 class Parameters(Section):
@@ -33,6 +37,8 @@ class Parameters(Section):
         out.
     vectors: a file of pretrained word vectors in `data/raw/vectors/`; null: none. Words that it
         alone knows are known.
+    linear: a linear model of what is read of the training texts, which the network's answers are
+        added to; null: none.
     """
 
     unit: tokens.Unit = "words"
@@ -45,11 +51,14 @@ class Parameters(Section):
     longest: Count | None = None
     cut: Literal["end", "beginning", "middle"] = "end"
     vectors: vector_files.VectorPath | None = None
+    linear: linear_models.Parameters | None = None
 
     @model_validator(mode="after")
-    def _vectors(self) -> "Parameters":
+    def _of_words(self) -> "Parameters":
         if self.vectors is not None and self.unit != "words":
             raise ValueError("`unit: words` with `vectors`, which are vectors of words")
+        if self.linear is not None and self.unit != "words":
+            raise ValueError("`unit: words` with `linear`, a model of words")
         return self
 
 
@@ -70,19 +79,26 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
     )
     known, values, covered = tokenizer.size, np.zeros((0, 0), np.float32), None
     if parameters.vectors is not None:
-        tokenizer, values, covered = _with_vectors(tokenizer, Path(parameters.vectors))
+        assert isinstance(tokenizer, tokens.Words)
+        pretrained = vector_files.read(Path(parameters.vectors))
+        tokenizer, values, covered = with_vectors(tokenizer, pretrained, pretrained.words)
     counts = _Counts(parameters, covered)
     dtype = np.min_scalar_type(tokenizer.size - 1)
     with (scratch / "token_ids").open("wb") as file:
         for chunk in ingested.chunks(["text", "split"]):
             _encode(chunk, tokenizer, counts, dtype, file)
-    labels = ingested.read(["label"])["label"]
+    names = ingested.read(["label"])["label"]
+    labels = pd.Categorical(names, categories=ingested.about.classes).codes.astype(np.int32)
     lengths = np.concatenate(counts.lengths)
-    content = tokenizer.content()
+    files, logits = {TOKENIZER: tokenizer.content()}, np.zeros((0, 0), np.float32)
+    if parameters.linear is not None:
+        train = ingested.about.texts["train"]
+        linear = linear_models.fit(counts.texts[:train], labels[:train], parameters.linear)
+        files[LINEAR], logits = linear.content(), linear.logits(counts.texts)
     examples = Examples(
         classes=ingested.about.classes,
         unit=parameters.unit,
-        tokenizer=hashlib.sha256(content.encode()).hexdigest(),
+        tokenizer=hashlib.sha256(files[TOKENIZER].encode()).hexdigest(),
         known=known,
         longest=parameters.longest,
         cut=parameters.cut,
@@ -91,8 +107,9 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
         token_ids=np.memmap(scratch / "token_ids", dtype, "r"),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
-        labels=pd.Categorical(labels, categories=ingested.about.classes).codes.astype(np.int32),
+        labels=labels,
         vectors=values,
+        linear=logits,
     )
     summary = (
         f"{known} ids, {len(examples.classes)} classes, texts {examples.texts}, unknown "
@@ -100,21 +117,7 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
     )
     if examples.covered:
         summary += f", covered by vectors {examples.covered}"
-    return Prepared(examples, summary, {"tokenizer.json": content})
-
-
-def _with_vectors(
-    tokenizer: tokens.Tokenizer, path: Path
-) -> tuple[tokens.Tokenizer, np.ndarray, np.ndarray]:
-    """Returns the tokenizer with the words that a file of vectors has besides; and for each of its
-    ids the vector, (ids, numbers), and whether there is one, (ids,) bool."""
-    assert isinstance(tokenizer, tokens.Words)
-    read = vector_files.read(path)
-    extended = tokenizer.extended(read.words)
-    values, covered = read.of(extended.tokens)
-    # Padding and unknown tokens have none, however a file calls its words.
-    values[: len(tokens.SPECIAL)], covered[: len(tokens.SPECIAL)] = 0, False
-    return extended, values, covered
+    return Prepared(examples, summary, files)
 
 
 def encode(texts: Sequence[str], tokenizer: tokens.Tokenizer) -> tokens.Encoded:
@@ -128,6 +131,14 @@ def encode(texts: Sequence[str], tokenizer: tokens.Tokenizer) -> tokens.Encoded:
     unknown = np.insert(np.array(found.unknown, object), before, "")
     ids = np.insert(found.ids, places, tokens.UNKNOWN)
     return tokens.Encoded(ids, np.maximum(found.lengths, 1), unknown.tolist())
+
+
+def names_of(found: tokens.Encoded, tokenizer: tokens.Tokenizer) -> np.ndarray:
+    """Returns the tokens of `encode` as text, (tokens,), also those that are unknown."""
+    distinct, places = np.unique(found.ids, return_inverse=True)
+    names = np.array([tokenizer.token(number) for number in distinct], object)[places]
+    names[found.ids == tokens.UNKNOWN] = found.unknown
+    return names
 
 
 def kept(lengths: np.ndarray, longest: int | None, cut: str) -> np.ndarray:
@@ -156,14 +167,21 @@ def _encode(
     memory."""
     longest, cut = counts.parameters.longest, counts.parameters.cut
     found = encode(chunk["text"].tolist(), tokenizer)
-    ids = found.ids[kept(found.lengths, longest, cut)]
+    read = kept(found.lengths, longest, cut)
+    ids = found.ids[read]
     file.write(ids.astype(dtype).tobytes())
     counts.add(chunk["split"].to_numpy(), ids, found.lengths)
+    if counts.parameters.linear is not None:
+        ends = np.cumsum(counts.lengths[-1]).tolist()
+        names = names_of(found, tokenizer)[read].tolist()
+        counts.texts += [
+            " ".join(names[first:end]) for first, end in zip([0, *ends], ends, strict=False)
+        ]
 
 
 class _Counts:
-    """What is counted in the texts of each split: arrays (3,); and `lengths`, the numbers of tokens
-    of each text, in their order."""
+    """What is counted in the texts of each split: arrays (3,); and of each text, in their order,
+    `lengths`, the number of its tokens, and for a linear model `texts`, what is read of it."""
 
     def __init__(self, parameters: Parameters, has_vector: np.ndarray | None) -> None:
         self.parameters, self._has_vector = parameters, has_vector
@@ -171,6 +189,7 @@ class _Counts:
             (4, len(SPLITS)), np.int64
         )
         self.lengths: list[np.ndarray] = []
+        self.texts: list[str] = []
 
     def add(self, splits: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> None:
         """Counts some texts: their splits (texts,), the ids that are read, (tokens,), and their

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from stages.kinds.text_classification import Examples, calibrating, shortcuts
+from stages.kinds.text_classification import Examples, calibrating
 from stages.kinds.text_classification.texts import Texts
 from stages.networks.parameters import Training
 from stages.sections import Count, Positive, Rate, Section
-from stages.text import tokens as tokenizers
 
 if TYPE_CHECKING:
     from stages.networks.losses import Loss
-
-# The layers that add up to the logits.
-HEADS = ("head", "shortcut")
 
 
 class Pretraining(Section):
@@ -53,18 +49,16 @@ class Parameters(Training):
         pretrained vectors, else as many as `units`.
     train_vectors: whether training changes the pretrained vectors.
     word_dropout: share of the tokens that are unknown in training.
-    embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of the
-        recurrent layers' outputs, `head_dropout` that of what is pooled.
+    embedding_dropout: part of the learned embeddings that is dropped in training, and
+        vectors_dropout: of the pretrained vectors; `dropout` is that of the recurrent layers'
+        outputs, `head_dropout` that of what is pooled.
     bidirectional: whether the recurrent layers read in both directions.
     pooling: what of the last recurrent layer the classes are told from, side by side: its `last`
         state, or the `mean` or `max` over a text's tokens.
-    shortcut: adds to the logits those of the different tokens of a text, which start from so many
-        times naive Bayes' log ratios of the training texts (Wang and Manning, "Baselines and
-        bigrams", 2012) and are trained; null: none.
     class_weights: whether each class has the same weight in the loss, however many texts it has.
     label_smoothing: share of a training target that is divided among all classes.
     calibrate: whether logits are divided by the temperature with the smallest log loss on
-        validation.
+        validation. A linear model of `tokenize_text` has the weight with the smallest one anyway.
     pretrain: a language model of all training texts that is trained first; null: none.
     """
 
@@ -72,10 +66,10 @@ class Parameters(Training):
     train_vectors: bool = False
     word_dropout: Rate = 0.0
     embedding_dropout: Rate = 0.0
+    vectors_dropout: Rate = 0.0
     head_dropout: Rate = 0.0
     bidirectional: bool = True
     pooling: Annotated[list[Literal["last", "mean", "max"]], Field(min_length=1)] = ["max", "mean"]
-    shortcut: Annotated[float, Field(ge=0)] | None = None
     class_weights: bool = False
     label_smoothing: Rate = 0.0
     calibrate: bool = True
@@ -107,22 +101,21 @@ def loss(parameters: Parameters) -> "Loss":
 
 def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     """Returns the Keras model, of plain Keras layers only: `tokens` (batch, steps), and with a
-    shortcut `first` (batch, steps), -> logits (batch, classes)."""
+    linear model its logits `linear` (batch, classes), -> logits (batch, classes)."""
     from stages.networks import readers
     from stages.networks.backend import keras
 
-    layers = keras.layers
+    layers, classes = keras.layers, len(examples.classes)
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
-    tokens = _dropped(inputs["tokens"], parameters.word_dropout)
     steps, mask = readers.embed(
-        tokens,
+        readers.drop_words(inputs["tokens"], parameters.word_dropout),
         examples.known,
         width_of(examples, parameters),
         examples.vectors,
         trained=parameters.train_vectors,
+        dropout=parameters.embedding_dropout,
+        vectors_dropout=parameters.vectors_dropout,
     )
-    if parameters.embedding_dropout:
-        steps = layers.Dropout(parameters.embedding_dropout, name="embedding_dropout")(steps)
     steps, states = readers.read(
         steps,
         mask,
@@ -136,11 +129,18 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     pooled = _pooled(steps, states, mask, parameters.pooling)
     if parameters.head_dropout:
         pooled = layers.Dropout(parameters.head_dropout, name="head_dropout")(pooled)
-    logits = layers.Dense(len(examples.classes), name="head")(pooled)
-    if parameters.shortcut is not None:
-        inputs["first"] = keras.Input((None,), name="first")
-        start = parameters.shortcut * shortcuts.log_ratios(examples)
-        logits = logits + _shortcut(tokens, inputs["first"], start)
+    logits = layers.Dense(classes, name="head")(pooled)
+    if len(examples.linear):
+        inputs["linear"] = keras.Input((classes,), name="linear")
+        # Training leaves the linear model out, as it knows the training texts by heart.
+        weight = layers.Dense(
+            classes,
+            use_bias=False,
+            kernel_initializer="zeros",
+            trainable=False,
+            name="linear_weight",
+        )
+        logits = logits + weight(inputs["linear"])
     return keras.Model(inputs, logits, name=name)
 
 
@@ -149,19 +149,6 @@ def width_of(examples: Examples, parameters: Parameters) -> int | None:
     if parameters.embedding is None and not len(examples.vectors):
         return parameters.units
     return parameters.embedding
-
-
-def _dropped(tokens: Any, rate: float) -> Any:
-    """Returns tokens, (batch, steps), some of which are unknown in training."""
-    from stages.networks.backend import keras
-
-    if not rate:
-        return tokens
-    ops = keras.ops
-    own = ops.not_equal(tokens, tokenizers.PAD)
-    kept = keras.layers.Dropout(rate, name="word_dropout")(ops.cast(own, "float32"))
-    dropped = ops.logical_and(own, ops.equal(kept, 0.0))
-    return ops.where(dropped, tokenizers.UNKNOWN, tokens)
 
 
 def _pooled(steps: Any, states: list[Any], mask: Any, pooling: Sequence[str]) -> Any:
@@ -182,39 +169,45 @@ def _pooled(steps: Any, states: list[Any], mask: Any, pooling: Sequence[str]) ->
     return keras.layers.Concatenate(name="pooled")(parts) if len(parts) > 1 else parts[0]
 
 
-def _shortcut(tokens: Any, first: Any, start: np.ndarray) -> Any:
-    """Returns the sum of trained numbers of the different tokens of each text, (batch, classes).
-
-    start: (ids, classes) what the numbers are before training.
-    """
-    from stages.networks.backend import keras
-
-    ops, known = keras.ops, len(start)
-    layer = keras.layers.Embedding(*start.shape, name="shortcut")
-    numbers = layer(ops.where(tokens < known, tokens, tokenizers.UNKNOWN))
-    layer.set_weights([start])
-    return ops.sum(numbers * ops.expand_dims(first, -1), axis=1)
-
-
 def settle(
     network: Any,
     examples: Examples,
     parameters: Parameters,
     settled: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Divides the logits by the `temperature` with the smallest log loss on validation, or by that
-    of `settled`: in the weights, so that the network stays one of plain Keras."""
-    from stages.networks.prediction import predict
+    """Adds the linear model's logits, if there is one, with a weight, and divides the sum by a
+    temperature: by those of `settled`, or with the smallest log loss on validation. That is done in
+    the weights, so that the network stays one of plain Keras.
 
-    if not parameters.calibrate:
+    Returns:
+        `temperature`, and with a linear model its weight `linear`.
+    """
+    has_linear = len(examples.linear) > 0
+    if not parameters.calibrate and not has_linear:
         return {}
     if settled is None:
-        numbers = examples.numbers_of("validation")
-        logits = predict(network, Texts(examples, numbers))
-        temperature = calibrating.temperature(logits, examples.labels[numbers])
-    else:
-        temperature = settled["temperature"]
-    for layer in network.layers:
-        if layer.name in HEADS:
-            layer.set_weights([weights / temperature for weights in layer.get_weights()])
-    return {"temperature": temperature}
+        settled = _settled(network, examples, parameters.calibrate)
+    temperature = settled["temperature"]
+    head = network.get_layer("head")
+    head.set_weights([weights / temperature for weights in head.get_weights()])
+    if has_linear:
+        weight = settled["linear"] / temperature
+        kernel = weight * np.eye(len(examples.classes), dtype=np.float32)
+        network.get_layer("linear_weight").set_weights([kernel])
+    return dict(settled)
+
+
+def _settled(network: Any, examples: Examples, calibrate: bool) -> dict[str, float]:
+    """Returns what `settle` returns, of validation."""
+    from stages.networks.prediction import predict
+
+    numbers = examples.numbers_of("validation")
+    logits = [predict(network, Texts(examples, numbers))]
+    if len(examples.linear):
+        logits.append(np.asarray(examples.linear[numbers]))
+    own, *other = calibrating.multipliers(logits, examples.labels[numbers]).tolist()
+    # More digits would say nothing.
+    settled = {"temperature": round(1 / own, 4) if calibrate else 1.0}
+    if other:
+        settled["linear"] = round(other[0] / own, 4)
+    return settled

@@ -39,17 +39,6 @@ def test_the_convolution_is_that_of_a_plain_loop() -> None:
         np.testing.assert_allclose(model([steps, own]), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_words_are_unknown_by_chance_in_training_alone() -> None:
-    tokens = keras.Input((None,), dtype="int32")
-    model = keras.Model(tokens, train._without_some(tokens, 0.3))
-    words = np.where(np.arange(4000).reshape(40, 100) % 5 > 0, 7, 0)
-    np.testing.assert_array_equal(model(words, training=False), words)
-    dropped = np.asarray(model(words, training=True))
-    assert set(np.unique(dropped)) == {0, 1, 7}
-    np.testing.assert_array_equal(dropped == 0, words == 0)
-    assert (dropped[words > 0] == 1).mean() == pytest.approx(0.3, abs=0.03)
-
-
 def test_steps_are_numbered_through_the_rows() -> None:
     steps = keras.Input((None,), dtype="int32")
     model = keras.Model(steps, train._numbers(steps))

@@ -16,7 +16,6 @@ TRAIN: dict[str, Any] = {
     "units": 4,
     "epochs": 12,
     "learning_rate": 0.02,
-    "shortcut": 0.2,
     "fast": False,
 }
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_union
 
 from stages import baseline, predict
-from stages.kinds.text_classification import explaining, measuring
+from stages.kinds.text_classification import explaining, linear, measuring
 from stages.networks.backend import keras
 from stages.text import tokens
 from tests.kinds.text_classification.project import data, tokenize, write_parameters
@@ -37,11 +38,12 @@ def answers(*arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
 
 
-def probabilities_of(network: keras.Model, ids: list[int]) -> np.ndarray:
-    """Returns the network's answer for one text, (classes,)."""
-    first = [float(token not in ids[:step]) for step, token in enumerate(ids)]
-    logits = network({"tokens": np.array([ids]), "first": np.array([first])}).numpy()
-    return np.exp(measuring.log_probabilities(logits)[0])
+def probabilities_of(network: keras.Model, words: list[str]) -> np.ndarray:
+    """Returns the network's answer for the words of one text, (classes,)."""
+    ids = tokens.from_json(data().text("tokenizer.json")).encode([" ".join(words)]).ids
+    logits = linear.from_json(data().text("linear.json")).logits([" ".join(words)])
+    found = network({"tokens": ids[None], "linear": logits}).numpy()
+    return np.exp(measuring.log_probabilities(found)[0])
 
 
 def test_scores_are_those_of_the_answers_for_the_test_texts() -> None:
@@ -72,14 +74,15 @@ def test_scores_are_those_of_the_answers_for_the_test_texts() -> None:
     assert Path("data/plots/x/evaluation/calibration.png").stat().st_size > 1000
 
 
-def test_the_baseline_is_the_regression_with_the_best_validation_score() -> None:
+@pytest.mark.parametrize("method", ["tfidf", "tfidf_characters"])
+def test_the_baseline_is_the_regression_with_the_best_validation_score(method: str) -> None:
     table = pd.read_parquet("data/ingested/x/table.parquet").dropna()
     texts, labels = (
         [table[name][table["split"] == number] for number in range(3)] for name in ("text", "label")
     )
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]"
-    )
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    vectorizer = make_union(words, characters) if method == "tfidf_characters" else words
     features = [vectorizer.fit_transform(texts[0]), *map(vectorizer.transform, texts[1:])]
     found = {}
     for penalty in (0.5, 50.0):
@@ -90,13 +93,14 @@ def test_the_baseline_is_the_regression_with_the_best_validation_score() -> None
         ]
         found[penalty] = (losses, model.score(features[2], labels[2]))
     best = min(found, key=lambda penalty: found[penalty][0][0])
-    write_parameters(baseline={"penalties": [50.0, 0.5]}, evaluate={"score": "log_loss"})
+    section = {"penalties": [50.0, 0.5], "methods": ["majority", method], "characters": 4}
+    write_parameters(baseline=section, evaluate={"score": "log_loss"})
     baseline.main(["x"])
     scored = json.loads(Path("data/baselines/x/scores.json").read_text())
-    assert scored["tfidf"]["penalty"] == best == 0.5
-    assert scored["tfidf"]["validation"]["log_loss"] == pytest.approx(found[best][0][0], rel=1e-4)
-    assert scored["tfidf"]["log_loss"] == pytest.approx(found[best][0][1], rel=1e-4)
-    assert scored["tfidf"]["accuracy"] == pytest.approx(found[best][1])
+    assert scored[method]["penalty"] == best == 0.5
+    assert scored[method]["validation"]["log_loss"] == pytest.approx(found[best][0][0], rel=1e-4)
+    assert scored[method]["log_loss"] == pytest.approx(found[best][0][1], rel=1e-4)
+    assert scored[method]["accuracy"] == pytest.approx(found[best][1])
     share = np.mean(labels[0] == "good")
     expected = -np.log(np.where(labels[2] == "good", share, 1 - share)).mean()
     assert scored["majority"]["log_loss"] == pytest.approx(expected)
@@ -106,21 +110,20 @@ def test_an_effect_is_the_difference_that_a_token_makes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (line,) = answers("--text", TEXT, "--effects", "7")
-    tokenizer = tokens.from_json(data().text("tokenizer.json"))
-    ids = tokenizer.encode([TEXT]).ids.tolist()
+    words = TEXT.split()
     network = keras.saving.load_model("data/models/x/model.keras")
-    probabilities = probabilities_of(network, ids)
+    probabilities = probabilities_of(network, words)
     np.testing.assert_allclose(list(line["probabilities"].values()), probabilities, atol=1e-5)
     label = int(probabilities.argmax())
     assert line["label"] == ["bad", "good"][label]
 
-    def log_odds(ids: list[int]) -> float:
-        own = probabilities_of(network, ids)[label]
+    def log_odds(words: list[str]) -> float:
+        own = probabilities_of(network, words)[label]
         return float(np.log(own / (1 - own)))
 
     effects = {
-        (place, word): log_odds(ids) - log_odds(ids[: place - 1] + ids[place:])
-        for place, word in enumerate(TEXT.split(), 1)
+        (place, word): log_odds(words) - log_odds(words[: place - 1] + words[place:])
+        for place, word in enumerate(words, 1)
     }
     found = {(row["place"], row["token"]): row["effect"] for row in line["effects"]}
     assert found == pytest.approx(effects, abs=2e-3)

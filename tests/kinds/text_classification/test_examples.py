@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from stages.kinds.text_classification import Examples
-from stages.kinds.text_classification.texts import Texts, first_of_equals
+from stages.kinds.text_classification.texts import Texts
 from stages.kinds.text_classification.tokenize_text import encode, kept
 from stages.text import tokens
 from tests.kinds.text_classification.project import TABLE, tokenize, write_parameters
 from tests.tasks import write_raw
 
+OF_WORDS: dict[str, Any] = {"vectors": None, "linear": None}
 TOKENIZER = Path("data/examples/x/tokenizer.json")
 
 
@@ -49,12 +50,6 @@ def test_a_text_without_tokens_is_one_unknown_token() -> None:
     assert found.ids.tolist() == [a, 1, 1, b, 1, 1]
     assert found.unknown == ["c", "", "", "d"]
     assert encode(["a c"], tokenizer).unknown == ["c"]
-
-
-def test_the_first_of_equal_tokens_is_found() -> None:
-    ids = np.random.default_rng(0).integers(0, 5, (20, 9))
-    expected = [[token not in row[:step] for step, token in enumerate(row)] for row in ids.tolist()]
-    np.testing.assert_array_equal(first_of_equals(ids), expected)
 
 
 @pytest.mark.usefixtures("project")
@@ -110,6 +105,8 @@ def fitted(examples: Examples) -> list[Any]:
         examples.covered["vocabulary"],
         examples.unknown_rate["train"],
         np.asarray(examples.vectors).tobytes(),
+        Path("data/examples/x/linear.json").read_bytes(),
+        batch["inputs"]["linear"].tobytes(),
         batch["inputs"]["tokens"].tobytes(),
         batch["targets"].tobytes(),
     ]
@@ -134,7 +131,7 @@ def test_texts_of_validation_and_test_change_nothing_that_is_fitted() -> None:
 @pytest.mark.parametrize("unit", ["characters", "bytes"])
 def test_texts_may_be_characters_or_pieces_of_words(unit: str) -> None:
     size = 270 if unit == "bytes" else None
-    write_parameters(tokenize_text={"unit": unit, "vocabulary_size": size, "vectors": None})
+    write_parameters(tokenize_text={"unit": unit, "vocabulary_size": size, **OF_WORDS})
     examples = tokenize()
     assert examples.vectors.shape == (0, 0)
     assert examples.covered == {}

@@ -88,10 +88,12 @@ def test_the_temperature_has_the_smallest_log_loss(scale: float) -> None:
     found = optimize.minimize_scalar(
         loss, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-6}
     )
-    assert calibrating.temperature(logits, labels) == pytest.approx(found.x, rel=1e-3)
+    (multiplier,) = calibrating.multipliers([logits], labels)
+    assert 1 / multiplier == pytest.approx(found.x, rel=1e-3)
 
 
 def test_the_temperature_stays_in_its_bounds() -> None:
     labels = np.array([0, 1, 1])
-    assert calibrating.temperature(np.eye(2)[labels], labels) == calibrating.LOWEST
-    assert calibrating.temperature(-9 * np.eye(2)[labels], labels) == calibrating.HIGHEST
+    (highest,) = calibrating.multipliers([np.eye(2)[labels]], labels)
+    (lowest,) = calibrating.multipliers([-9 * np.eye(2)[labels]], labels)
+    assert [1 / highest, 1 / lowest] == [calibrating.LOWEST, calibrating.HIGHEST]

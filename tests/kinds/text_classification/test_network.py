@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from stages.kinds.text_classification import PARTS, Examples, calibrating, shortcuts
+from stages.kinds.text_classification import PARTS, Examples, calibrating
 from stages.kinds.text_classification import train as kind
 from stages.kinds.text_classification.texts import Texts
 from stages.networks.backend import keras, tf
@@ -18,8 +19,9 @@ LABELS = np.array([0, 1, 2, 0, 0, 1, 2, 1])
 KNOWN = 7
 
 
-def examples_of(vectors: np.ndarray | None = None) -> Examples:
-    """Eight training texts, of which the last two are for validation as well."""
+def examples_of(vectors: np.ndarray | None = None, linear: bool = False) -> Examples:
+    """Eight texts, of which the last two are for validation, and if wanted what a linear model
+    says of them."""
     ids = RNG.integers(1, KNOWN, LENGTHS.sum())
     return Examples(
         classes=["a", "b", "c"],
@@ -37,6 +39,7 @@ def examples_of(vectors: np.ndarray | None = None) -> Examples:
         lengths=LENGTHS,
         labels=LABELS,
         vectors=np.zeros((0, 0), np.float32) if vectors is None else vectors,
+        linear=RNG.normal(size=(8, 3) if linear else (0, 0)).astype(np.float32),
     )
 
 
@@ -61,13 +64,14 @@ def test_pooling_is_that_of_a_loop_over_each_text_by_itself() -> None:
     """Texts are padded to twelve tokens; the mean, the highest and the last output are those of a
     text's own tokens, in both directions."""
     vectors = RNG.normal(size=(KNOWN + 2, 2)).astype(np.float32)
-    examples = examples_of(vectors)
+    examples = examples_of(vectors, linear=True)
     examples.token_ids[[3, 9]] = [KNOWN, KNOWN + 1]  # words that vectors alone know
     pooling = ["mean", "last", "max"]
-    network = built(examples, embedding=2, pooling=pooling, shortcut=0.5)
+    network = built(examples, embedding=2, pooling=pooling)
     layers = {layer.name: layer for layer in network.layers}
     both, embedding = layers["simple_rnn_1_both"], layers["embedding"].get_weights()[0]
     pretrained, (head, bias) = layers["vectors"].get_weights()[0], layers["head"].get_weights()
+    (weight,) = layers["linear_weight"].get_weights()
     batch = Texts(examples, np.arange(8)).cut(np.arange(8), 12)
     outputs = network({name: batch["inputs"][name] for name in network.input}).numpy()
     for text, output in enumerate(outputs):
@@ -79,36 +83,8 @@ def test_pooling_is_that_of_a_loop_over_each_text_by_itself() -> None:
         backward = rnn(steps[::-1], both.backward_layer)[::-1]
         states = np.concatenate([forward, backward], 1)
         pooled = [states.mean(0), forward[-1], backward[0], states.max(0)]
-        bag = sum(layers["shortcut"].get_weights()[0][1 if t >= KNOWN else t] for t in set(ids))
-        expected = np.concatenate(pooled) @ head + bias + bag
+        expected = np.concatenate(pooled) @ head + bias + examples.linear[text] @ weight
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_dropped_words_are_unknown_in_training_alone() -> None:
-    tokens = keras.Input((None,), dtype="int32")
-    model = keras.Model(tokens, kind._dropped(tokens, 0.3))
-    given = RNG.integers(2, 9, (400, 20)) * (np.arange(20) < 15)
-    np.testing.assert_array_equal(model(given), given)
-    dropped = model(given, training=True).numpy()
-    changed = dropped != given
-    assert (dropped[changed] == 1).all()
-    assert not changed[:, 15:].any()
-    assert changed[:, :15].mean() == pytest.approx(0.3, abs=0.02)
-
-
-def test_log_ratios_are_those_of_a_loop_over_the_training_texts() -> None:
-    examples = examples_of()
-    counts = np.ones((3, KNOWN))
-    for text in range(6):
-        first = examples.starts[text]
-        for token in set(examples.token_ids[first : first + LENGTHS[text]].tolist()):
-            counts[LABELS[text], token] += 1
-    logs = np.log(counts / counts.sum(1, keepdims=True))
-    found = shortcuts.log_ratios(examples)
-    np.testing.assert_allclose(found, (logs - logs.mean(0)).T, rtol=1e-5, atol=1e-6)
-    network = kind.build(examples, kind.Parameters(units=2, shortcut=0.4), "network")
-    (start,) = next(layer for layer in network.layers if layer.name == "shortcut").get_weights()
-    np.testing.assert_allclose(start, 0.4 * found)
 
 
 @pytest.mark.parametrize("weighted", [True, False])
@@ -133,23 +109,69 @@ def test_the_loss_is_the_mean_cross_entropy_of_smoothed_and_weighted_targets(
     assert ((sharp > 0).sum(1) == 1).all()
 
 
-def test_settling_divides_the_logits_by_the_temperature_of_validation() -> None:
-    examples = examples_of()
-    texts = Texts(examples, np.arange(8))
-    parameters = kind.Parameters(units=3, shortcut=0.5)
-    network = built(examples, shortcut=0.5)
+def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    return float(-np.log(softmax(logits, axis=1)[np.arange(len(labels)), labels]).mean())
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_settling_weighs_the_logits_by_the_log_loss_of_validation(linear: bool) -> None:
+    examples = examples_of(linear=linear)
+    texts, parameters = Texts(examples, np.arange(8)), kind.Parameters(units=3)
+    network = built(examples)
+    if linear:
+        network.get_layer("linear_weight").set_weights([np.zeros((3, 3))])
     before = predict(network, texts)
+    other = examples.linear if linear else np.zeros((8, 3))
     settled = kind.settle(network, examples, parameters)
-    expected = calibrating.temperature(before[6:], LABELS[6:])
-    assert settled == {"temperature": expected}
-    assert expected != 1
-    np.testing.assert_allclose(predict(network, texts), before / expected, rtol=1e-4, atol=1e-5)
-    given = {"temperature": 2.0}
+    temperature, weight = settled["temperature"], settled.get("linear", 0.0)
+    assert temperature != 1
+    assert ("linear" in settled) == linear
+    expected = (before + weight * other) / temperature
+    np.testing.assert_allclose(predict(network, texts), expected, rtol=1e-4, atol=1e-4)
+    # No other temperature and weight of a grid is better.
+    grid = [
+        log_loss((before + weight * other)[6:] / temperature, LABELS[6:])
+        for temperature in np.geomspace(calibrating.LOWEST, calibrating.HIGHEST, 60)
+        for weight in (np.linspace(0, 10, 60) if linear else [0])
+    ]
+    assert log_loss(expected[6:], LABELS[6:]) <= min(grid) + 1e-4
+    network = built(examples)
+    before = predict(network, texts)
+    given = {"temperature": 2.0, "linear": 0.5} if linear else {"temperature": 2.0}
+    if linear:
+        network.get_layer("linear_weight").set_weights([np.zeros((3, 3))])
+        before = predict(network, texts)
     assert kind.settle(network, examples, parameters, given) == given
-    after = before / expected / 2
-    np.testing.assert_allclose(predict(network, texts), after, rtol=1e-4, atol=1e-5)
-    assert kind.settle(network, examples, kind.Parameters(calibrate=False)) == {}
-    np.testing.assert_allclose(predict(network, texts), after, rtol=1e-4, atol=1e-5)
+    expected = (before + 0.5 * other) / 2
+    np.testing.assert_allclose(predict(network, texts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_calibration_a_linear_model_has_a_weight_alone() -> None:
+    plain, mixed = examples_of(), examples_of(linear=True)
+    parameters = kind.Parameters(units=3, calibrate=False)
+    network = built(plain)
+    assert kind.settle(network, plain, parameters) == {}
+    network = kind.build(mixed, parameters, "network")
+    before = predict(network, Texts(mixed, np.arange(8)))
+    settled = kind.settle(network, mixed, parameters)
+    assert settled["temperature"] == 1
+    after = predict(network, Texts(mixed, np.arange(8)))
+    expected = before + settled["linear"] * mixed.linear
+    np.testing.assert_allclose(after, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_multipliers_are_those_of_logits_that_were_scaled_before() -> None:
+    """Labels are drawn from known logits: of their halves and their doubles the multipliers are 2
+    and 1/2; and what says nothing has the multiplier 0."""
+    logits = RNG.normal(size=(20000, 3))
+    labels = (logits + RNG.gumbel(size=logits.shape)).argmax(1)
+    for scale in (0.5, 2.0):
+        (found,) = calibrating.multipliers([scale * logits], labels)
+        assert found == pytest.approx(1 / scale, rel=0.05)
+    wrong = -logits + RNG.normal(size=logits.shape)
+    first, second = calibrating.multipliers([logits, wrong], labels)
+    assert first == pytest.approx(1, rel=0.05)
+    assert second == pytest.approx(0, abs=0.03)
 
 
 def test_an_embedding_is_learned_where_there_are_no_vectors() -> None:

@@ -121,7 +121,7 @@ def test_the_classifier_reads_as_the_language_model_does(
 def test_layers_are_released_one_an_epoch_and_learn_more_slowly_further_down() -> None:
     examples = examples_of(VECTORS)
     chosen = {"unfreeze": True, "discriminative": 2.0}
-    section = parameters(layers=2, shortcut=0.1, embedding=4, train_vectors=True, pretrain=chosen)
+    section = parameters(layers=2, embedding=4, train_vectors=True, pretrain=chosen)
     network = kind.build(examples, section, "network")
     rates = pretrain.rates(network, section)
     assert rates is not None
@@ -132,7 +132,6 @@ def test_layers_are_released_one_an_epoch_and_learn_more_slowly_further_down() -
 
     whole = {
         "head": 1.0,
-        "shortcut": 1.0,
         "gru_2_both": 0.5,
         "gru_1_both": 0.25,
         "embedding": 0.125,
