@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, compress
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from stages.errors import InputError
+from stages.sections import Count, Section
 
 if TYPE_CHECKING:  # It takes time to import, and only one unit needs it.
     import tokenizers
@@ -299,6 +301,39 @@ class Bytes:
 
     def content(self) -> str:
         return self._trained.to_str(pretty=True)
+
+
+class Tokenization(Section):
+    """How texts become tokens.
+
+    unit: `words`, `characters`, or `bytes`: byte-level byte-pair encoding, pieces of words in which
+        nothing is unknown.
+    vocabulary_size: how many ids there are at most (for `bytes` exactly), with the special ones;
+        null: all tokens.
+    minimum_count: rarer tokens are unknown.
+    lower: whether letters become small ones. apart: whether punctuation marks are words of their
+        own. contractions: and whether the short forms of English are: do n't, it 's.
+    """
+
+    unit: Unit = "words"
+    # The trainer of `bytes` takes memory for the whole size at once.
+    vocabulary_size: Annotated[int, Field(gt=len(SPECIAL), le=10_000_000)] | None = None
+    minimum_count: Count = 1
+    lower: bool = False
+    apart: bool = False
+    contractions: bool = False
+
+    def fit(self, texts: Iterable[Sequence[str]]) -> Tokenizer:
+        """Fits a tokenizer on the training texts, which come in batches."""
+        return fit(
+            texts,
+            self.unit,
+            self.vocabulary_size,
+            self.minimum_count,
+            self.lower,
+            self.apart,
+            self.contractions,
+        )
 
 
 def fit(

@@ -3,15 +3,13 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from pydantic import Field
 
 from stages.errors import InputError
 from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
-from stages.sections import Count, Section
 from stages.splits import SPLITS
 from stages.text import ngrams, tokens
 from stages.text.data import IngestedTexts, TextExamples
@@ -19,27 +17,14 @@ from stages.text.data import IngestedTexts, TextExamples
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
-class Parameters(Section):
-    """How texts become examples.
+class Parameters(tokens.Tokenization):
+    """How texts become examples: besides the tokenization,
 
-    unit: `words`, `characters`, or `bytes`: byte-level byte-pair encoding, pieces of words in which
-        nothing is unknown.
-    vocabulary_size: how many ids there are at most (for `bytes` exactly), with the special ones;
-        null: all tokens.
-    minimum_count: rarer tokens are unknown.
-    lower: whether letters become small ones. apart: whether punctuation marks are words of their
-        own.
     end: whether a token stands for the end of a text.
     examples: `stream`: the texts of a split are one long text, of which every token is predicted
         from all before it; `prefixes`: every beginning of a text predicts its next token.
     """
 
-    unit: tokens.Unit = "words"
-    # The trainer of `bytes` takes memory for the whole size at once.
-    vocabulary_size: Annotated[int, Field(gt=len(tokens.SPECIAL), le=10_000_000)] | None = None
-    minimum_count: Count = 1
-    lower: bool = False
-    apart: bool = False
     end: bool = True
     examples: Literal["stream", "prefixes"] = "stream"
 
@@ -51,14 +36,7 @@ def prepare(
     training = (
         texts[splits == SPLITS.index("train")].tolist() for texts, splits in _chunks(ingested)
     )
-    tokenizer = tokens.fit(
-        training,
-        parameters.unit,
-        parameters.vocabulary_size,
-        parameters.minimum_count,
-        parameters.lower,
-        parameters.apart,
-    )
+    tokenizer = parameters.fit(training)
     counts = _Counts(tokenizer, parameters.end)
     dtype = np.min_scalar_type(tokenizer.size - 1)
     with (scratch / "token_ids").open("wb") as ids, (scratch / "offsets").open("wb") as offsets:

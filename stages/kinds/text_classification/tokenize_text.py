@@ -4,18 +4,18 @@ tokenizer, and if it is wanted a linear model of the training texts."""
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from stages.files import vectors as vector_files
 from stages.files.task_data import IngestedTable
 from stages.kinds.data import Prepared
 from stages.kinds.text_classification import Examples, Ingested
 from stages.kinds.text_classification import linear as linear_models
-from stages.sections import Count, Section
+from stages.sections import Count
 from stages.splits import SPLITS
 from stages.text import tokens
 from stages.text.vectors import with_vectors
@@ -23,16 +23,9 @@ from stages.text.vectors import with_vectors
 TOKENIZER, LINEAR = "tokenizer.json", "linear.json"
 
 
-class Parameters(Section):
-    """How texts become examples.
+class Parameters(tokens.Tokenization):
+    """How texts become examples: besides the tokenization,
 
-    unit: `words`, `characters`, or `bytes`: byte-level byte-pair encoding, pieces of words in which
-        nothing is unknown.
-    vocabulary_size: how many ids there are at most (for `bytes` exactly), with the special ones;
-        null: all tokens.
-    minimum_count: rarer tokens are unknown.
-    lower: whether letters become small ones. apart: whether punctuation marks are words of their
-        own. contractions: and whether the short forms of English are: do n't, it 's.
     longest: how many tokens of a text are read; null: all. cut: which part of a longer text is left
         out.
     vectors: a file of pretrained word vectors in `data/raw/vectors/`; null: none. Words that it
@@ -41,13 +34,8 @@ class Parameters(Section):
         added to; null: none.
     """
 
-    unit: tokens.Unit = "words"
-    # The trainer of `bytes` takes memory for the whole size at once.
-    vocabulary_size: Annotated[int, Field(gt=len(tokens.SPECIAL), le=10_000_000)] | None = None
-    minimum_count: Count = 1
     lower: bool = True
     apart: bool = True
-    contractions: bool = False
     longest: Count | None = None
     cut: Literal["end", "beginning", "middle"] = "end"
     vectors: vector_files.VectorPath | None = None
@@ -68,15 +56,7 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
     training = (
         chunk["text"][chunk["split"] == 0].tolist() for chunk in ingested.chunks(["text", "split"])
     )
-    tokenizer = tokens.fit(
-        training,
-        parameters.unit,
-        parameters.vocabulary_size,
-        parameters.minimum_count,
-        parameters.lower,
-        parameters.apart,
-        parameters.contractions,
-    )
+    tokenizer = parameters.fit(training)
     known, values, covered = tokenizer.size, np.zeros((0, 0), np.float32), None
     if parameters.vectors is not None:
         assert isinstance(tokenizer, tokens.Words)
