@@ -95,7 +95,9 @@ def fit(texts: Sequence[str], labels: np.ndarray, parameters: Parameters) -> Lin
     Raises:
         InputError: no term is in as many texts as `minimum_texts`.
     """
-    vectorizers = fitted(texts, parameters.characters, parameters.minimum_texts, "tokenize_text")
+    vectorizers = fitted(
+        texts, parameters.characters, parameters.minimum_texts, "tokenize_text.linear"
+    )
     for vectorizer in vectorizers:
         vectorizer.idf_ = vectorizer.idf_.round(IDF_DIGITS)
     numbers = regression(features(vectorizers, texts), labels, parameters.penalty)

@@ -49,6 +49,6 @@ def test_rare_terms_are_left_out_and_one_is_needed() -> None:
     terms = json.loads(linear.fit(TEXTS, labels, linear.Parameters(minimum_texts=3)).content())
     assert list(terms["parts"][0]["terms"]) == ["a", "bad", "film"]
     with pytest.raises(
-        InputError, match=r"tokenize_text\.minimum_texts: expected a number of texts"
+        InputError, match=r"tokenize_text\.linear\.minimum_texts: expected a number of texts"
     ):
         linear.fit(TEXTS, labels, linear.Parameters(minimum_texts=9))
