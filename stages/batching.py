@@ -14,7 +14,7 @@ from typing import Any, NotRequired, Protocol, TypedDict
 import numpy as np
 
 # Each shape costs seconds to compile; more shapes mean less padding.
-MAX_SHAPES = 8
+MAX_SHAPES = 4
 # Of so many lengths at most, quantiles of those that occur, the shapes are chosen.
 _CANDIDATES = 257
 

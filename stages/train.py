@@ -1,5 +1,6 @@
 """Examples -> data/models/TASK: trains a network of any kind, and keeps the weights that were best
-on validation.
+on validation. A kind with a module `pretrain` may train another network first, from whose weights
+its own starts.
 
 Checkpoints are in data/checkpoints/TASK: a run that was killed goes on from there, to the bytes of
 one that was not.
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> None:
     kind, seed, chosen = parameters.kind(task), parameters.seed(), parameters.arithmetic()
     arithmetic.use(chosen)
     module = kinds.module(kind, "train")
+    before = kinds.module(kind, "pretrain") if kinds.has(kind, "pretrain") else None
     section = parameters.section(task, "train", module.Parameters)
     source, folder = Path("data/examples") / task, Path("data/models") / task
     settings = {
@@ -41,7 +43,9 @@ def main(arguments: list[str]) -> None:
     )
     with naming(f"task {task}"):
         prepared = examples.read(source, kinds.package(kind).Examples)
-        network, histories, settled = train_members(module, prepared, section, seed, saved)
+        network, histories, settled, pretrained = train_members(
+            module, prepared, section, seed, saved, before
+        )
     models.write(folder / "model.keras", network)
     about = models.TrainedModel(
         parameters=network.count_params(),
@@ -50,16 +54,19 @@ def main(arguments: list[str]) -> None:
         settled=settled,
         fast=section.fast,
         examples=sha256_of(source / "about.json"),
+        pretrained=pretrained.told() if pretrained else None,
     )
-    write_json(folder / "about.json", asdict(about))
+    told = {name: value for name, value in asdict(about).items() if value is not None}
+    write_json(folder / "about.json", told)
     write_text(Path("data/plots") / task / "learning_curve.csv", learning_curve(histories))
     # Times differ from run to run, so no stage depends on them.
-    seconds = sum(history.seconds for history in histories)
-    steps = sum(history.steps for history in histories)
+    trainings = [*histories, *([pretrained.history] if pretrained else [])]
+    seconds = sum(history.seconds for history in trainings)
+    steps = sum(history.steps for history in trainings)
     times = {"train_seconds": round(seconds, 3), "train_steps": steps}
     write_json(Path("data/times") / f"{task}.json", times)
     checkpoints.finish(saved)
-    shown = (f"{name} {value}" for name, value in asdict(about).items() if name != "examples")
+    shown = (f"{name} {value}" for name, value in told.items() if name != "examples")
     log.info("%s: %s in %.1f s", task, ", ".join(shown), seconds)
 
 

@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests import forking
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -123,6 +126,14 @@ def run(environment: dict[str, str]) -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Iterator[Run]:
+    """As `run`, but stages, also those that DVC starts, are forked from a process that has imported
+    TensorFlow: see `forking`."""
+    with forking.server(tmp_path_factory.mktemp("forking")) as variables:
+        yield partial(run, **variables)
+
+
 def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
     """Commits the project's code, as it is in the work tree, with other parameters to a new
     repository at `target`."""
@@ -155,7 +166,9 @@ def copy_project(target: Path, run: Run, params: str = SMALL) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, run: Run, request: pytest.FixtureRequest
+) -> Path:
     """A project in which `dvc repro` has run and whose result is committed. Tests that change it
     take `project`."""
     # Of several processes that run tests, one runs it for all, and each has a copy.
@@ -165,7 +178,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "finished").exists():
             target = copy_project(shared / "unfinished", run)
-            run(target, "dvc", "repro", "-q")
+            request.getfixturevalue("forked")(target, "dvc", "repro", "-q")
             run(target, "git", "add", "-A")
             run(target, "git", "commit", "-qm", "run")
             target.rename(shared / "finished")

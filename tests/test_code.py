@@ -291,10 +291,25 @@ def ingesting(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Path:
     return project
 
 
-@pytest.mark.parametrize("place", ["the stage", "a module that it imports"])
-@pytest.mark.parametrize("fault", PLANTED)
+PLACES = ("the stage", "a module that it imports")
+# Each fault is planted in a stage; of those in a module, one of each sort: code, file, parameter.
+ELSEWHERE = {"code that is run as text", "output of another task", "parameter of another section"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [
+        pytest.param(
+            fault,
+            place,
+            marks=[pytest.mark.slow] * (place != "the stage" and fault not in ELSEWHERE),
+        )
+        for fault in PLANTED
+        for place in PLACES
+    ],
+)
 def test_a_stage_ends_when_it_reads_what_is_not_declared(
-    fault: str, place: str, ingesting: Path, tmp_path: Path, run: Run
+    fault: str, place: str, ingesting: Path, tmp_path: Path, forked: Run
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(ingesting, project, symlinks=True, ignore=shutil.ignore_patterns("cache"))
@@ -311,31 +326,34 @@ def test_a_stage_ends_when_it_reads_what_is_not_declared(
     else:
         append("stages/files/tables.py", planted)(project)
         replace("stages/ingest.py", call, f"{call}    tables.planted(task)\n")(project)
-    run(project, "python", "-m", "stages.code")
-    done = run(project, "python", "-m", "stages.ingest", "own", ok=False, DVC_STAGE="ingest@own")
+    forked(project, "python", "-m", "stages.code")
+    done = forked(project, "python", "-m", "stages.ingest", "own", ok=False, DVC_STAGE="ingest@own")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: ingest@own: {message}"), done.stderr
     # By hand nothing is recorded, and nothing is watched.
-    assert "declared" not in run(project, "python", "-m", "stages.ingest", "own", ok=False).stderr
+    done = forked(project, "python", "-m", "stages.ingest", "own", ok=False)
+    assert "declared" not in done.stderr
 
 
 def test_a_stage_with_other_code_than_its_file_names_does_not_start(
-    project: Path, run: Run
+    project: Path, forked: Run
 ) -> None:
     append("stages/series/grid.py", "\n# A comment changes nothing.\n")(project)
-    run(project, "dvc", "repro", "-q", "--force", "--single-item", "ingest@own")
+    forked(project, "dvc", "repro", "-q", "--force", "--single-item", "ingest@own")
     append("stages/series/grid.py", CHANGED)(project)
-    done = run(project, "dvc", "repro", "--force", "--single-item", "ingest@own", ok=False)
+    done = forked(project, "dvc", "repro", "--force", "--single-item", "ingest@own", ok=False)
     assert (
         "error: ingest@own would run other code than data/code/ingest/forecasting.txt names, as "
         "stages/series/grid.py changed: run `dvc repro`, which begins with the stage code\n"
     ) in done.stderr
-    run(project, "dvc", "repro", "-q", "ingest@own")
+    forked(project, "dvc", "repro", "-q", "ingest@own")
 
 
-def test_a_stage_with_another_version_of_a_package_does_not_start(project: Path, run: Run) -> None:
+def test_a_stage_with_another_version_of_a_package_does_not_start(
+    project: Path, forked: Run
+) -> None:
     replace("requirements.lock", "\npandas==", "\npandas==9.")(project)
-    done = run(project, "dvc", "repro", "ingest@own", ok=False)
+    done = forked(project, "dvc", "repro", "ingest@own", ok=False)
     assert "error: pandas: expected version 9." in done.stderr
     assert "which requirements.lock pins, received" in done.stderr
     assert "run `make setup`" in done.stderr
@@ -364,18 +382,18 @@ def test_what_dvc_yaml_declares_is_filled_in() -> None:
     assert not train.allows("data/plots/own/curve.csv")
 
 
-def test_a_comment_reruns_code_alone(project: Path, run: Run) -> None:
+def test_a_comment_reruns_code_alone(project: Path, forked: Run) -> None:
     comment_everything(project / "stages")
-    output = run(project, "dvc", "repro").stdout
+    output = forked(project, "dvc", "repro").stdout
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
     assert ran == {"code"}
 
 
-def test_an_edit_of_a_score_retrains_nothing(project: Path, run: Run) -> None:
+def test_an_edit_of_a_score_retrains_nothing(project: Path, forked: Run) -> None:
     for path in ("series/metrics.py", "series/intervals.py", "files/pictures.py", "evaluate.py"):
         append(f"stages/{path}", CHANGED)(project)
-    run(project, "dvc", "repro", "-q", "code")
-    output = run(project, "dvc", "repro", "--dry").stdout
+    forked(project, "dvc", "repro", "-q", "code")
+    output = forked(project, "dvc", "repro", "--dry").stdout
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
     assert "evaluate@own" in ran
     assert not {stage for stage in ran if stage.startswith(("train", "ingest", "fetch", "scale"))}

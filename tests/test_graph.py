@@ -62,7 +62,7 @@ ALLOWED = {
     "series": {"series"},
     "text": {"text"},
     "files": {"files", "series", "text"},
-    "networks": {"networks"},
+    "networks": {"networks", "text"},
     "kinds": {"kinds", "networks", "series", "text", "files"},
 }
 
@@ -141,11 +141,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_wrong_name_stops_a_run_before_any_command(case: str, fresh: Path, run: Run) -> None:
+def test_a_wrong_name_stops_a_run_before_any_command(case: str, fresh: Path, forked: Run) -> None:
     old, new, message = HOSTILE[case]
     assert old in SMALL
     (fresh / "params.yaml").write_text(SMALL.replace(old, new))
-    done = run(fresh, "dvc", "repro", "predict@small", ok=False)
+    done = forked(fresh, "dvc", "repro", "predict@small", ok=False)
     assert done.returncode != 0
     assert message in done.stderr
     assert not (fresh / "made").exists()

@@ -43,7 +43,7 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, ru
     assert int(found[1]) > 0
 
 
-def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str, str]) -> None:
+def test_ctrl_c_says_how_to_go_on(project: Path, forked: Run, environment: dict[str, str]) -> None:
     edit(project, "epochs: 2", "patience: null, epochs: 100000, checkpoint_seconds: 0")
     saved = project / "data/checkpoints/small"
     shutil.rmtree(saved)  # of the run that this is a copy of
@@ -67,7 +67,7 @@ def test_ctrl_c_says_how_to_go_on(project: Path, run: Run, environment: dict[str
     # A changed parameter starts afresh: the old checkpoints are removed.
     (old,) = saved.glob("*")
     edit(project, "epochs: 100000", "epochs: 2")
-    assert "goes on" not in run(project, "python", "-m", "stages.train", "small").stderr
+    assert "goes on" not in forked(project, "python", "-m", "stages.train", "small").stderr
     assert not old.exists()
 
 

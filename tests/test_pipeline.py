@@ -49,6 +49,7 @@ def test_a_second_run_has_nothing_to_do(finished: Path, run: Run) -> None:
 
 @pytest.mark.slow
 def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Run) -> None:
+    """One by forked stages, the other by an interpreter for each stage."""
     other = copy_project(tmp_path / "another folder with a longer name", run)
     run(other, "dvc", "repro", "-q", PYTHONHASHSEED="12345", TZ="Asia/Tokyo", LC_ALL="C")
     locks = [YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (finished, other)]
@@ -58,13 +59,13 @@ def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Ru
     assert "data/models/small" in outs
 
 
-def test_new_raw_data_reruns_its_task_alone(project: Path, run: Run) -> None:
+def test_new_raw_data_reruns_its_task_alone(project: Path, forked: Run) -> None:
     raw = project / "data/raw/own.csv"
     raw.unlink()  # the file may be a link into the cache
     raw.write_text("y\n" + "".join(f"{(step * 3) % 11 + 0.5}\n" for step in range(120)))
-    run(project, "dvc", "add", "-q", "data/raw/own.csv")
-    assert {stage for stage in stages_to_run(project, run) if stage.endswith("@small")} == set()
-    assert "ingest@own" in stages_to_run(project, run)
+    forked(project, "dvc", "add", "-q", "data/raw/own.csv")
+    assert {stage for stage in stages_to_run(project, forked) if stage.endswith("@small")} == set()
+    assert "ingest@own" in stages_to_run(project, forked)
 
 
 @pytest.mark.slow
@@ -87,12 +88,12 @@ def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache
 
 
 def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(
-    project: Path, run: Run
+    project: Path, forked: Run
 ) -> None:
     text = (project / "params.yaml").read_text()
     edit(project, text[text.index("  own:") : text.index("  verses:\n    kind")], "")
     edit(project, "[small, own]", "[small]")
-    run(project, "dvc", "repro", "-q")
+    forked(project, "dvc", "repro", "-q")
     assert set(json.loads((project / "data/metrics/summary.json").read_text())) == {
         "small",
         "verses",
@@ -157,7 +158,7 @@ def test_the_forecast_follows_the_last_row(finished: Path) -> None:
 
 
 def test_predicting_from_newer_rows_needs_no_training(
-    finished: Path, tmp_path: Path, run: Run
+    finished: Path, tmp_path: Path, forked: Run
 ) -> None:
     model = (finished / "data/models/small/model.keras").read_bytes()
     raw = pd.read_csv(finished / "data/raw/hourly.csv", parse_dates=["time"])
@@ -171,7 +172,7 @@ def test_predicting_from_newer_rows_needs_no_training(
     )
     new.to_csv(later, index=False)
     for source in (same, later):
-        run(
+        forked(
             finished,
             "python",
             "-m",
@@ -195,10 +196,10 @@ def test_predicting_from_newer_rows_needs_no_training(
 
 
 def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(
-    project: Path, run: Run
+    project: Path, forked: Run
 ) -> None:
     edit(project, "cell: gru", "cell: lstm")
-    output = run(project, "dvc", "repro").stdout
+    output = forked(project, "dvc", "repro").stdout
     assert set(re.findall(r"Running stage '([^']+)'", output)) == {
         "code",
         "check",
@@ -207,13 +208,13 @@ def test_a_training_parameter_retrains_its_task_alone_and_the_diffs_read_well(
         "predict@small",
         "summarize",
     }
-    changed = run(project, "dvc", "params", "diff").stdout
+    changed = forked(project, "dvc", "params", "diff").stdout
     assert re.search(r"tasks\.small\.train\.cell\s+gru\s+lstm", changed)
-    metrics = run(project, "dvc", "metrics", "diff").stdout
+    metrics = forked(project, "dvc", "metrics", "diff").stdout
     assert re.search(r"small\.mae\s+\d+\.\d+\s+\d+\.\d+\s+-?\d", metrics)
     assert "own." not in metrics, "only what changed is shown"
     assert max(len(line) for line in metrics.splitlines()) < 110
-    page = run(project, "dvc", "plots", "diff", "-o", "dvc_plots").stdout
+    page = forked(project, "dvc", "plots", "diff", "-o", "dvc_plots").stdout
     assert "index.html" in page
     html = (project / "dvc_plots/index.html").read_text()
     for plot in ("learning_curve", "curve", "prediction"):
@@ -330,18 +331,18 @@ def test_no_room_on_the_disk_is_one_clear_error_and_earlier_results_stay(
 
 
 @pytest.mark.published
-def test_the_textbook_example_adds_up(tmp_path: Path, run: Run) -> None:
+def test_the_textbook_example_adds_up(tmp_path: Path, forked: Run) -> None:
     params = YAML(typ="safe").load(committed("params.yaml"))
     only = {
         "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]},
         "scale_and_window": ["sum_of_two"],
         "tokenize_text": [],
     }
-    project = copy_project(tmp_path / "project", run, json.dumps({**params, **only}))
-    run(project, "dvc", "repro", "-q", "predict@sum_of_two")
+    project = copy_project(tmp_path / "project", forked, json.dumps({**params, **only}))
+    forked(project, "dvc", "repro", "-q", "predict@sum_of_two")
     newer, out = tmp_path / "newer.csv", tmp_path / "out.csv"
     newer.write_text("x\n5\n6\n")
-    run(
+    forked(
         project,
         "python",
         "-m",

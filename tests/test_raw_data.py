@@ -54,8 +54,8 @@ def test_the_documents_of_wikigold_are_complete() -> None:
 
 
 def test_the_vectors_that_ship() -> None:
-    read = vectors.read(RAW / "vectors/glove.10k.100d.txt.gz")
-    assert read.values.shape == (10_000, 100)
+    read = vectors.read(RAW / "vectors/glove.12k.100d.txt.gz")
+    assert read.values.shape == (12_000, 100)
     (man, king, queen, woman), covered = read.of(["man", "king", "queen", "Woman"])
     assert covered.all()
 

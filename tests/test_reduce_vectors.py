@@ -43,6 +43,8 @@ def test_words_of_texts_come_before_others(source: Path, tmp_path: Path) -> None
     for number, expected in words.items():
         content = reduced(source, "--words", number, "--texts", str(text))
         assert [row.split()[0] for row in content.splitlines()] == expected
+    content = reduced(source, "--words", "3", "--texts", str(text), "--first", "2")
+    assert [row.split()[0] for row in content.splitlines()] == [b"the", b"of", b"bland"]
     content = reduced(source, "--words", "2", "--texts", str(text), "--head", "4")
     assert [row.split()[0] for row in content.splitlines()] == [b"the", b"paris"]
 

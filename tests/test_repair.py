@@ -46,7 +46,7 @@ def test_only_whole_stages_are_kept(finished: Path) -> None:
     assert joined(text, "") == joined("", text) == text
 
 
-@pytest.mark.parametrize("part", [0, 0.4])
+@pytest.mark.parametrize("part", [pytest.param(0, marks=pytest.mark.slow), 0.4])
 def test_a_lock_that_was_cut_off_runs_nothing_again(part: float, project: Path, run: Run) -> None:
     lock = (project / "dvc.lock").read_text()
     (project / "dvc.lock").write_text(lock[: int(part * len(lock))])

@@ -227,6 +227,7 @@ def test_cleaning_up_keeps_what_branches_and_experiments_use(ann: Path, do: Do, 
     assert "up to date" in run(ann, "dvc", "status").stdout
 
 
+@pytest.mark.slow
 def test_a_damaged_object_in_the_remote_is_found_and_named(
     ann: Path, tmp_path: Path, do: Do, run: Run
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_damaged_object_in_the_remote_is_found_and_named(
     assert "up to date" in run(bob, "dvc", "status").stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_push_completes_the_second_time(
     ann: Path, tmp_path: Path, do: Do, run: Run, environment: dict[str, str]
 ) -> None:

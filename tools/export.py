@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> None:
 
 def exporting(kind: str) -> "Export":
     """Returns the module `export` of a kind. Raises `InputError` where it has none."""
-    if not (kinds.FOLDER / kind / "export.py").is_file():
-        having = [name for name in kinds.names() if (kinds.FOLDER / name / "export.py").is_file()]
+    if not kinds.has(kind, "export"):
+        having = [name for name in kinds.names() if kinds.has(name, "export")]
         raise InputError(
             f"expected a task of a kind that can be exported, one of {', '.join(having)}; received "
             f"one of {kind}, whose network is used by `python -m stages.predict`"

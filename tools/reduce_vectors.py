@@ -1,13 +1,13 @@
 """Makes a small file of word vectors of a large one, in the same text format, gzipped.
 
 python -m tools.reduce_vectors SOURCE TARGET --words 10000 --step 0.05
-python -m tools.reduce_vectors SOURCE TARGET --words 10000 --step 0.05 --texts TEXT ... --head 60000
+python -m tools.reduce_vectors SOURCE TARGET --words 12000 --first 6000 --texts TEXT ...
 
 SOURCE may be written as GloVe, word2vec or fastText write them. TARGET gets the first words of
-SOURCE or, with --texts, those of its words that occur in these texts and, as far as there is room,
-its first words. The order stays that of SOURCE. Numbers are rounded to multiples of --step. The
-same SOURCE and texts give the same content; the gzipped bytes are zlib's. Give texts of training
-alone: a choice of words by others would tell of them.
+SOURCE or, with --texts, its first words up to --first, then those that these texts use most and, as
+far as there is room, the next ones of SOURCE. The order stays that of SOURCE. Numbers are rounded
+to multiples of --step. The same SOURCE and texts give the same content; the gzipped bytes are
+zlib's. Give texts of training alone: a choice of words by others would tell of them.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("target", type=Path, help="the file to write, whose name ends in .gz")
     parser.add_argument("--words", type=_count, required=True, help="how many words to keep")
     parser.add_argument("--step", type=_step, default=0.01, help="of the numbers; default 0.01")
-    parser.add_argument("--texts", type=Path, nargs="+", default=[], help="words of these first")
+    parser.add_argument("--texts", type=Path, nargs="+", default=[], help="choose words by these")
+    parser.add_argument("--first", type=_count, default=0, help="words that are kept in any case")
     parser.add_argument("--head", type=_count, help="words of the source to look at; default: all")
     given = parser.parse_args(arguments)
     if given.target.suffix != ".gz":
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> None:
             f"{given.source}: expected at least {given.words} words, received {len(source.words)}"
         )
     used = used_in([raw.read_text(path) for path in given.texts])
-    rows = chosen(source.words, given.words, used)
+    rows = chosen(source.words, given.words, used, given.first)
     rounded = np.rint(source.values[rows].astype(float) / given.step).astype(int)
     text = content([source.words[row] for row in rows], rounded, given.step)
     with whole(given.target) as temporary:
@@ -81,10 +82,10 @@ def used_in(texts: Sequence[str]) -> Counter[str]:
     return counts[0] | counts[1]
 
 
-def chosen(words: Sequence[str], number: int, used: Counter[str]) -> list[int]:
-    """Returns the rows of `number` words, ascending: those that are used, the most used ones if
-    there is no room for all, and else the first ones."""
-    order = sorted(range(len(words)), key=lambda row: (-used[words[row]], row))
+def chosen(words: Sequence[str], number: int, used: Counter[str], first: int = 0) -> list[int]:
+    """Returns the rows of `number` words, ascending: the `first` ones, then those that are used,
+    the most used ones if there is no room for all, and else the next ones."""
+    order = sorted(range(len(words)), key=lambda row: (row >= first, -used[words[row]], row))
     return sorted(order[:number])
 
 

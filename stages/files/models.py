@@ -64,6 +64,8 @@ class TrainedModel:
         settled: what the kind's `settle` says, the mean of all members.
         fast: whether its recurrent layers run Reprise's own loop.
         examples: the sha256 of what `about.json` says of the examples.
+        pretrained: of the network that all members started from: its `epochs`, the `best_epoch`,
+            and the `validation` loss then; None: each started from its own weights.
     """
 
     parameters: int
@@ -72,6 +74,7 @@ class TrainedModel:
     settled: dict[str, float]
     fast: bool
     examples: str
+    pretrained: dict[str, float] | None = None
 
 
 def about(folder: Path, prepared: Path) -> TrainedModel:
@@ -81,7 +84,7 @@ def about(folder: Path, prepared: Path) -> TrainedModel:
     What a number means to the model stands beside its examples: their scaler, their tokenizer.
     """
     path = folder / "about.json"
-    trained = record(path, read_json(path), TrainedModel)
+    trained = record(path, {"pretrained": None, **read_json(path)}, TrainedModel)
     if trained.examples != sha256_of(prepared / "about.json"):
         raise InputError(
             f"expected the examples in {prepared} that {folder} was trained on, received other "

@@ -5,7 +5,8 @@ stages they serve, so that a stage runs and depends on no other code: a new scor
 What each module offers is in `stages.kinds.interfaces`, what they take and return in
 `stages.kinds.data`. Besides, a kind has the templates of its plots for DVC, `curve.json` and
 `prediction.json`, and a `sample` for the tests; one whose networks can be used without this project
-has a module `export`. CONTRIBUTING.md builds one step by step.
+has a module `export`, and one whose networks can start from those of another purpose a module
+`pretrain`. CONTRIBUTING.md builds one step by step.
 
 No kind loops over epochs, and none writes a file.
 """
@@ -34,6 +35,11 @@ def preparing(kind: str) -> str:
     return next(stage for stage in PREPARING if (FOLDER / kind / f"{stage}.py").is_file())
 
 
+def has(kind: str, name: str) -> bool:
+    """Returns whether `kind` has an optional module."""
+    return (FOLDER / kind / f"{name}.py").is_file()
+
+
 def package(kind: str) -> "interfaces.Package":
     """Returns the package of `kind`, which names the dataclasses of its data."""
     if kind not in names():
@@ -53,6 +59,8 @@ def module(
 def module(kind: str, stage: Literal["baseline"]) -> "interfaces.Baseline": ...
 @overload
 def module(kind: str, stage: Literal["train"]) -> "interfaces.Train": ...
+@overload
+def module(kind: str, stage: Literal["pretrain"]) -> "interfaces.Pretrain": ...
 @overload
 def module(kind: str, stage: Literal["evaluate"]) -> "interfaces.Evaluate": ...
 @overload

@@ -115,6 +115,33 @@ class Train(Protocol):
         """
 
 
+class Pretrain(Protocol):
+    """A network of another purpose, trained first, from whose weights the kind's network starts.
+    Optional: the stage `train` asks for it.
+
+    `parameters` is the section `train`, as for the module of this name.
+    """
+
+    def section(self, parameters: Any) -> Training | None:
+        """Returns how that network is trained; None: it is not wanted."""
+
+    def batches(self, examples: Any, split: str, parameters: Any) -> Batches:
+        """Returns the source of batches of a split."""
+
+    def build(self, examples: Any, parameters: Any, name: str) -> Any:
+        """Returns a Keras model, which is not saved."""
+
+    def loss(self, parameters: Any) -> Callable[[Any, dict[str, Any]], tuple[Any, Any]]:
+        """Returns the loss of a batch: (outputs, batch) to its sum and its weight."""
+
+    def transfer(self, pretrained: Any, network: Any) -> None:
+        """Copies weights into the kind's network."""
+
+    def rates(self, network: Any, parameters: Any) -> Callable[[int], Sequence[float]] | None:
+        """Returns by what the learning rate of each trainable variable of the kind's network is
+        multiplied in an epoch, by the epoch's number from 1; None: by nothing."""
+
+
 class Scores(Protocol):
     """The module `scores`.
 
@@ -216,4 +243,4 @@ MODULES: Mapping[str, type] = {
     "sample": Samples,
 }
 # Those that a kind need not have.
-OPTIONAL: Mapping[str, type] = {"export": Export}
+OPTIONAL: Mapping[str, type] = {"export": Export, "pretrain": Pretrain}

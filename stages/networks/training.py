@@ -9,6 +9,7 @@ the same bytes.
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -27,6 +28,9 @@ from stages.networks.steps import measuring, training_steps
 
 log = logging.getLogger("reprise")
 
+# An epoch's number, from 1 -> the multiplier of the learning rate of each trainable variable
+Rates = Callable[[int], Sequence[float]]
+
 
 def seed_everything(seed: int) -> None:
     """Makes weights, dropout and operations the same on every run on one machine."""
@@ -43,6 +47,7 @@ def fit(
     seed: int,
     checkpoints: Checkpoints | None = None,
     stop_after: int | None = None,
+    rates: Rates | None = None,
 ) -> History:
     """Trains `network` in place and leaves the best weights in it.
 
@@ -58,11 +63,14 @@ def fit(
             training resumes from there.
         stop_after: training stops after so many epochs, while the schedule of the learning rate is
             that of all epochs; None: after all.
+        rates: learning rates of single variables, in the order of `network.trainable_variables`, by
+            which each multiplies the learning rate in an epoch: 0 freezes a variable. None: all
+            have the same.
 
     Raises:
         InputError: the loss became infinite or NaN.
     """
-    loop = _Loop(network, loss, train, validation, parameters, seed, stop_after)
+    loop = _Loop(network, loss, train, validation, parameters, seed, stop_after, rates)
     if checkpoints is not None:
         loop.resume(checkpoints)
     progress = loop.progress
@@ -108,15 +116,16 @@ class _Loop:
         parameters: Training,
         seed: int,
         stop_after: int | None,
+        rates: Rates | None,
     ) -> None:
         self.network, self.train, self.validation = network, train, validation
-        self.parameters, self.seed = parameters, seed
+        self.parameters, self.seed, self.rates = parameters, seed, rates
         self.batch_size = _batch_size(parameters, train)
         steps_per_epoch = _steps_per_epoch(parameters, train)
         self.epochs = epochs(parameters, train)
         self.stop_after = stop_after or self.epochs
         self.steps = self.stop_after * steps_per_epoch
-        optimizer = _optimizer(parameters, self.epochs, steps_per_epoch)
+        self.optimizer = optimizer = _optimizer(parameters, self.epochs, steps_per_epoch)
         optimizer.build(network.trainable_variables)
         self.average = (
             []
@@ -149,6 +158,8 @@ class _Loop:
     def train_epoch(self, ahead: Executor, bar: Any, checkpoints: Checkpoints | None) -> None:
         """Trains to the end of the current epoch."""
         progress = self.progress
+        if self.rates is not None:
+            self.optimizer.rate(self.rates(progress.epoch))
         left = self.chunks(progress.epoch)[progress.call :]
         for chunk in cut_ahead(self.train, left, self.batch_size, list(self.network.input), ahead):
             if checkpoints is not None and checkpoints.due():

@@ -48,6 +48,15 @@ def _word_pattern() -> re.Pattern[str]:
     )
 
 
+@cache
+def _contraction_pattern() -> re.Pattern[str]:
+    """Returns the pattern of words as above, but with the short forms of English as words of their
+    own, as in the Penn Treebank: do n't, it 's."""
+    mark = "['\N{RIGHT SINGLE QUOTATION MARK}]"
+    forms = rf"\w+(?=n{mark}t\b)|n{mark}t\b|(?<=\w){mark}(?:s|m|d|re|ve|ll)\b"
+    return re.compile(f"{forms}|{_word_pattern().pattern}", re.IGNORECASE)
+
+
 def spans(text: str) -> list[tuple[int, int]]:
     """Returns where each word of a text starts and ends, with punctuation marks as words of their
     own."""
@@ -135,17 +144,23 @@ class _Vocabulary:
 class Words(_Vocabulary):
     """Words between white space. Decoding puts one space between words.
 
-    apart: whether punctuation marks are words of their own.
+    apart: whether punctuation marks are words of their own. contractions: and whether the short
+        forms of English are, always with a straight apostrophe: do n't, it 's.
 
     A vocabulary that was `extended` by words that training lacks, which have the count 0, looks a
     word that it does not have up in lower case.
     """
 
     def __init__(
-        self, tokens: Sequence[str], counts: Sequence[int], lower: bool, apart: bool
+        self,
+        tokens: Sequence[str],
+        counts: Sequence[int],
+        lower: bool,
+        apart: bool,
+        contractions: bool = False,
     ) -> None:
         super().__init__(tokens, counts, lower)
-        self.apart = apart
+        self.apart, self.contractions = apart, contractions
         # Without the special tokens: where a text spells one, it is a word like any other.
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= len(SPECIAL)}
         # Words of training come first, and have a count.
@@ -160,15 +175,25 @@ class Words(_Vocabulary):
         more = dict.fromkeys(
             word
             for word in words
-            if word not in self._ids and word != SPECIAL[UNKNOWN] and self._split(word) == [word]
+            if word not in self._ids and word != SPECIAL[UNKNOWN] and self._is_word(word)
         )
         counts = [*self.counts, *[0] * len(more)]
-        result = Words([*self.tokens, *more], counts, self.lower, self.apart)
+        result = Words([*self.tokens, *more], counts, self.lower, self.apart, self.contractions)
         result.left_out = self.left_out
         return result
 
+    def _is_word(self, word: str) -> bool:
+        """Whether splitting a text can give this word."""
+        # Of a short form it depends on what is before it.
+        return self._split(word) == [word] or (
+            self.contractions and self._split(f"x{word}")[-1] == word
+        )
+
     def _split(self, text: str) -> list[str]:
         text = text.lower() if self.lower else text
+        if self.apart and self.contractions:
+            found = _contraction_pattern().findall(text)
+            return [word.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") for word in found]
         return _word_pattern().findall(text) if self.apart else text.split()
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
@@ -202,7 +227,11 @@ class Words(_Vocabulary):
         return " ".join(self.tokens[token_id] for token_id in ids)
 
     def content(self) -> str:
-        return self._to_json({"unit": "words", "lower": self.lower, "apart": self.apart})
+        settings: dict[str, str | bool] = {"unit": "words", "lower": self.lower}
+        settings["apart"] = self.apart
+        if self.contractions:
+            settings["contractions"] = True
+        return self._to_json(settings)
 
 
 class Characters(_Vocabulary):
@@ -279,6 +308,7 @@ def fit(
     minimum_count: int,
     lower: bool,
     apart: bool,
+    contractions: bool = False,
 ) -> Tokenizer:
     """Fits a tokenizer.
 
@@ -286,14 +316,16 @@ def fit(
         texts: the training texts, in batches.
         size: the most ids, including the three special ones; for `bytes` the exact number.
         minimum_count: rarer words and characters are unknown.
-        lower, apart: as for `Words`.
+        lower, apart, contractions: as for `Words`.
 
     Raises:
         InputError: there is no text, or not enough for `size`.
     """
     if unit == "bytes":
         return _fit_bytes(texts, size, minimum_count, lower)
-    empty = Words([], [], lower, apart) if unit == "words" else Characters([], [], lower)
+    empty = (
+        Words([], [], lower, apart, contractions) if unit == "words" else Characters([], [], lower)
+    )
     counts: Counter[str] = Counter()
     for batch in texts:
         counts.update(empty.count(batch))
@@ -316,7 +348,7 @@ def fit(
         kept = kept[: size - len(SPECIAL)]
     tokens, frequencies = [*SPECIAL, *kept], [0] * len(SPECIAL) + [counts[token] for token in kept]
     fitted = (
-        Words(tokens, frequencies, lower, apart)
+        Words(tokens, frequencies, lower, apart, contractions)
         if unit == "words"
         else Characters(tokens, frequencies, lower)
     )
@@ -373,5 +405,6 @@ def from_json(content: str) -> Tokenizer:
         return Bytes(tokenizers.Tokenizer.from_str(content))
     tokens, counts = zip(*settings["tokens"], strict=True)
     if settings["unit"] == "words":
-        return Words(tokens, counts, settings["lower"], settings["apart"])
+        contractions = settings.get("contractions", False)
+        return Words(tokens, counts, settings["lower"], settings["apart"], contractions)
     return Characters(tokens, counts, settings["lower"])

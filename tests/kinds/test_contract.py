@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,19 @@ every_sample = pytest.mark.parametrize(
     ("kind", "sample"), SAMPLES, ids=[kind for kind, _ in SAMPLES]
 )
 every_variant = pytest.mark.parametrize(("kind", "sample", "variant"), CASES)
+# The same as numbers, for what is computed once and kept.
+every_trained = pytest.mark.parametrize(
+    "number", range(len(CASES)), ids=[case.id for case in CASES]
+)
+# The last variant of each sample, for what trains anew; make test-all takes every variant.
+some_variants = pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=case.id, marks=[SLOW] * (variant is not sample.variants[-1]))
+        for number, case in enumerate(CASES)
+        for _, sample, variant in [case.values]
+    ],
+)
 
 
 def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -49,22 +64,23 @@ def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"seed": 3, "arithmetic": "portable", "sources": {}, **lists, "tasks": entries}
 
 
+def prepared(folder: Path, patch: pytest.MonkeyPatch, kind: str, sample: Sample) -> Any:
+    """Ingests and prepares a sample in a folder, as the stages do, and returns its examples."""
+    patch.chdir(folder)
+    for name, text in sample.files.items():
+        path = Path("data/raw", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    Path("params.yaml").write_text(json.dumps(parameters_of({"sample": sample.entry})))
+    ingest.main(["sample"])
+    PREPARE[kinds.preparing(kind)](["sample"])
+    return examples.read(Path("data/examples/sample"), kinds.package(kind).Examples)
+
+
 @pytest.fixture
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Sample], Any]:
-    """Ingests and prepares a sample in a temporary folder, as the stages do."""
-
-    def prepare(kind: str, sample: Sample) -> Any:
-        monkeypatch.chdir(tmp_path)
-        for name, text in sample.files.items():
-            path = Path("data/raw", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        Path("params.yaml").write_text(json.dumps(parameters_of({"sample": sample.entry})))
-        ingest.main(["sample"])
-        PREPARE[kinds.preparing(kind)](["sample"])
-        return examples.read(Path("data/examples/sample"), kinds.package(kind).Examples)
-
-    return prepare
+    """Ingests and prepares a sample in a temporary folder."""
+    return partial(prepared, tmp_path, monkeypatch)
 
 
 Prepare = Callable[[str, Sample], Any]
@@ -114,11 +130,42 @@ class Case:
     def loss(self) -> Any:
         return self.module.loss(self.parameters)
 
-    def fit(self, seed: int = 5) -> tuple[Any, training.History]:
+    def fit(self, seed: int = 5) -> tuple[Any, training.History, list[np.ndarray]]:
+        """Trains a new network, and returns it, its history, and its weights before. It is
+        validated on the training examples too: fewer shapes are compiled, and it surely improves.
+        """
+        keras.backend.clear_session()  # layers are numbered from 1
         training.seed_everything(seed)
-        network = self.build()
-        sources = self.batches("train"), self.batches("validation")
-        return network, training.fit(network, self.loss(), *sources, self.parameters, seed)
+        network, batches = self.build(), self.batches("train")
+        before = [weight.numpy().copy() for weight in network.trainable_variables]
+        history = training.fit(network, self.loss(), batches, batches, self.parameters, seed)
+        return network, history, before
+
+
+@dataclass
+class Trained:
+    """A variant that was trained once: its weights before, and the types of all operations that
+    training and prediction used."""
+
+    case: Case
+    network: Any
+    history: training.History
+    before: list[np.ndarray]
+    operations: set[str]
+
+
+@cache
+def trained_once(number: int) -> Trained:
+    """Trains a case of `CASES` for all tests that only look at the result."""
+    kind, sample, variant = CASES[number].values
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        case = Case(kind, prepared(Path(folder), patch, kind, sample), {**SMALL, **variant})
+        # TensorFlow's decomposition follows the size of the processor's first cache.
+        patch.setattr(keras.ops, "qr", None)
+        with operations() as used:
+            network, history, before = case.fit()
+            predict(network, case.batches("train"))
+    return Trained(case, network, history, before, used)
 
 
 def known_inputs(network: Any, batch: Batch) -> dict[str, Any]:
@@ -226,62 +273,42 @@ def test_an_example_is_answered_whatever_it_is_padded_to(
             np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
-@every_variant
-def test_training_moves_every_weight_by_operations_that_round_alike(
-    kind: str,
-    sample: Sample,
-    variant: dict[str, Any],
-    prepare: Prepare,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    case = Case(kind, prepare(kind, sample), {**SMALL, **variant, "epochs": 1})
-    training.seed_everything(0)
-    # TensorFlow's decomposition follows the size of the processor's first cache.
-    monkeypatch.setattr(keras.ops, "qr", None)
-    network = case.build()
-    before = [weight.numpy().copy() for weight in network.trainable_variables]
-    batches = case.batches("train")
-    with operations() as used:
-        training.fit(network, case.loss(), batches, batches, case.parameters, 0)
-        predict(network, batches)
-    assert "MatMul" in used
-    assert not used & APPROXIMATE
-    for weight, old in zip(network.trainable_variables, before, strict=True):
+@every_trained
+def test_training_moves_every_weight_by_operations_that_round_alike(number: int) -> None:
+    trained = trained_once(number)
+    assert "MatMul" in trained.operations
+    assert not trained.operations & APPROXIMATE
+    for weight, old in zip(trained.network.trainable_variables, trained.before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
 
-@every_variant
-def test_a_saved_model_predicts_the_same_in_plain_keras(
-    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare, tmp_path: Path
-) -> None:
-    case = Case(kind, prepare(kind, sample), {**SMALL, **variant})
-    network, _ = case.fit()
-    models.write(tmp_path / "model.keras", network)
+@every_trained
+def test_a_saved_model_predicts_the_same_in_plain_keras(number: int, tmp_path: Path) -> None:
+    trained = trained_once(number)
+    models.write(tmp_path / "model.keras", trained.network)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    batches = case.batches("test")
-    expected = predict(network, batches)
+    batches = trained.case.batches("test")
+    expected = predict(trained.network, batches)
     np.testing.assert_allclose(predict(loaded, batches), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(predict(recurrent.accelerate(loaded), batches), expected)
 
 
-@every_variant
+@some_variants
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
-    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare, tmp_path: Path
+    number: int, tmp_path: Path
 ) -> None:
-    case, written = Case(kind, prepare(kind, sample), {**SMALL, **variant}), []
-    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        keras.backend.clear_session()
-        network, history = case.fit(seed)
+    trained, written = trained_once(number), []
+    first, fit = (trained.network, trained.history), trained.case.fit
+    for name, (network, history, *_) in {"a": first, "b": fit(5), "c": fit(6)}.items():
         models.write(tmp_path / name / "model.keras", network)
         written.append(((tmp_path / name / "model.keras").read_bytes(), json.dumps(history.epochs)))
     assert written[0] == written[1]
     assert written[0][0] != written[2][0]
 
 
-@every_variant
-def test_it_learns_eight_examples_by_heart(
-    kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
-) -> None:
+@some_variants
+def test_it_learns_eight_examples_by_heart(number: int, prepare: Prepare) -> None:
+    kind, sample, variant = CASES[number].values
     fields = kinds.module(kind, "train").Parameters.model_fields
     plain = {name: 0.0 for name in fields if "dropout" in name or name == "weight_decay"}
     plain |= {"optimizer": "adam", "decay": "constant", "average": None}

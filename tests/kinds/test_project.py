@@ -89,7 +89,7 @@ def test_dvc_shows_the_plots_of_every_task(samples: Path, run: Run) -> None:
             assert plots["data"][path.relative_to(samples).as_posix()][0]["url"]
 
 
-def test_a_new_kind_is_a_folder_and_an_entry(project: Path, run: Run) -> None:
+def test_a_new_kind_is_a_folder_and_an_entry(project: Path, forked: Run) -> None:
     """The kind `parity`, which CONTRIBUTING.md explains: no other stage runs again."""
     shutil.copytree(
         PARITY, project / "stages/kinds/parity", ignore=shutil.ignore_patterns("__pycache__")
@@ -100,8 +100,8 @@ def test_a_new_kind_is_a_folder_and_an_entry(project: Path, run: Run) -> None:
     params["tokenize_text"].append("parity")
     (project / "params.yaml").write_text(json.dumps(params, indent=1))
     write_raw(project, sample)
-    run(project, "dvc", "add", "-q", *(f"data/raw/{name}" for name in sample.files))
-    done = run(project, "dvc", "repro").stdout
+    forked(project, "dvc", "add", "-q", *(f"data/raw/{name}" for name in sample.files))
+    done = forked(project, "dvc", "repro").stdout
     stages = set(re.findall(r"Running stage '([^']+)'", done))
     assert {stage for stage in stages if not stage.endswith("@parity")} <= {
         "code",
@@ -111,10 +111,10 @@ def test_a_new_kind_is_a_folder_and_an_entry(project: Path, run: Run) -> None:
     assert {f"{name}@parity" for name in ("ingest", "tokenize_text", "baseline", "train")} <= stages
     summary = json.loads((project / "data/metrics/summary.json").read_text())
     assert summary["parity"]["direction"] == "higher"
-    answers = run(project, "python", "-m", "stages.predict", "parity", "--bits", "0110").stdout
+    answers = forked(project, "python", "-m", "stages.predict", "parity", "--bits", "0110").stdout
     assert re.fullmatch(r"0110,0\.\d{4}\n", answers)
-    run(project, "git", "add", "-A")
-    run(project, "python", "-m", "tools.check")
+    forked(project, "git", "add", "-A")
+    forked(project, "python", "-m", "tools.check")
 
 
 @pytest.mark.slow

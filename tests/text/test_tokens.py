@@ -117,3 +117,29 @@ def test_byte_pairs_of_a_text_without_spaces_are_learned_in_seconds() -> None:
     ids = tokenizer.encode([text]).ids
     assert tokenizer.decode(ids.tolist()) == text
     assert len(ids) < len(text) / 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        "I don't know it's his": "i do n't know it 's his",
+        "CAN'T won’t": "ca n't wo n't",
+        "they'll 'quote' dogs' isnt": "they 'll ' quote ' dogs ' isnt",
+        "'s x'y I'm": "' s x ' y i 'm",
+    }.items(),
+)
+def test_short_forms_are_words_of_their_own(text: str, expected: str) -> None:
+    words = tokens.fit([[text]], "words", None, 1, True, True, True)
+    again = tokens.from_json(words.content())
+    for tokenizer in (words, again, words.extended(["n't", "zebra"])):
+        assert tokenizer.decode(tokenizer.encode([text]).ids) == expected
+    # Only where it is asked for, a vocabulary says so.
+    plain = tokens.fit([[text]], "words", None, 1, True, True)
+    assert "contractions" not in plain.content()
+
+
+def test_a_vocabulary_is_extended_by_short_forms() -> None:
+    words = tokens.fit([["he does"]], "words", None, 1, True, True, True)
+    extended = words.extended(["n't", "a-b", "'s"])
+    assert extended.tokens[words.size :] == ["n't", "'s"]
+    assert extended.encode(["he doesn't"]).unknown == []

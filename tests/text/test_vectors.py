@@ -43,3 +43,10 @@ def test_words_that_no_text_gives_do_not_extend_a_vocabulary() -> None:
     more = fitted.extended(["Paris", "don't", "paris", "!", "u.s."])
     assert more.tokens[fitted.size :] == ["paris", "!"]
     assert more.encode(["Paris!"]).ids.tolist() == [fitted.size, fitted.size + 1]
+
+
+def test_words_that_a_file_lacks_have_the_vector_of_another() -> None:
+    vectors = Vectors(["not", "me", "i"], np.eye(3, dtype=np.float32))
+    values, covered = vectors.of(["n't", "N'T", "i", "I", "a", "'s"])
+    np.testing.assert_array_equal(values[:4].argmax(1), [0, 0, 2, 2])
+    assert covered.tolist() == [True] * 4 + [False] * 2

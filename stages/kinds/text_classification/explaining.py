@@ -51,45 +51,49 @@ class Classifier:
         self._network, self._examples, self._tokenizer = network, examples, tokenizer
 
     def answers(self, texts: Sequence[str], effects: int) -> list[Answered]:
-        """Returns the answers for texts, each with up to so many `effects`."""
-        examples = self._examples
-        found = tokenize_text.encode(texts, self._tokenizer)
-        read = tokenize_text.kept(found.lengths, examples.longest, examples.cut)
-        ends = np.cumsum(found.lengths)[:-1]
-        ids = [
-            part[kept]
-            for part, kept in zip(np.split(found.ids, ends), np.split(read, ends), strict=True)
+        """Returns the answers for texts, each with up to so many `effects`: by how much the
+        log-odds of the answer are higher than without a token.
+
+        Each token is left out in turn, so that nothing has to stand for a missing one, as
+        integrated gradients need; of a long text, runs of tokens.
+        """
+        read = [self._read(text) for text in texts]
+        runs = [
+            np.array_split(np.arange(len(own.ids)), min(len(own.ids), RUNS)) if effects else []
+            for own in read
         ]
-        names = np.array([self._tokenizer.token(number) for number in found.ids], object)
-        names[found.ids == tokens.UNKNOWN] = found.unknown
-        unknown = np.split(found.ids == tokens.UNKNOWN, ends)
+        without = [
+            _without(own.ids, run) for own, places in zip(read, runs, strict=True) for run in places
+        ]
+        logs = self._logs([*(own.ids for own in read), *without])
+        ends = len(texts) + np.cumsum([0, *map(len, runs)])
         answers = []
-        for text, own, part, kept, strange, logs in zip(
-            texts,
-            ids,
-            np.split(names, ends),
-            np.split(read, ends),
-            unknown,
-            self.logs(ids),
-            strict=True,
-        ):
-            answer = int(logs.argmax())
-            moved = self._effects(own, part[kept], answer, logs, effects) if effects else []
-            probabilities = dict(zip(examples.classes, np.exp(logs).tolist(), strict=True))
-            strangers = [name for name in dict.fromkeys(part[strange]) if name]
+        for number, (text, own) in enumerate(zip(texts, read, strict=True)):
+            answer = int(logs[number].argmax())
+            changed = logs[ends[number] : ends[number + 1]]
+            moved = _log_odds(logs[number][None], answer) - _log_odds(changed, answer)
             answers.append(
                 Answered(
                     text,
-                    examples.classes[answer],
-                    probabilities,
-                    moved,
-                    strangers,
-                    int((~kept).sum()),
+                    self._examples.classes[answer],
+                    dict(zip(self._examples.classes, np.exp(logs[number]).tolist(), strict=True)),
+                    _largest(moved, runs[number], own.names, effects),
+                    own.unknown,
+                    own.left_out,
                 )
             )
         return answers
 
-    def logs(self, ids: Sequence[np.ndarray]) -> np.ndarray:
+    def _read(self, text: str) -> "_Read":
+        """Returns what the network reads of a text."""
+        found = tokenize_text.encode([text], self._tokenizer)
+        kept = tokenize_text.kept(found.lengths, self._examples.longest, self._examples.cut)
+        names = np.array([self._tokenizer.token(number) for number in found.ids], object)
+        names[found.ids == tokens.UNKNOWN] = found.unknown
+        unknown = [name for name in dict.fromkeys(found.unknown) if name]
+        return _Read(found.ids[kept], names[kept], unknown, int((~kept).sum()))
+
+    def _logs(self, ids: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the logarithm of the probability of each class, (texts, classes), of texts as
         their tokens."""
         from stages.networks.prediction import predict
@@ -107,29 +111,36 @@ class Classifier:
             predict(self._network, Texts(examples, np.arange(len(ids))))
         )
 
-    def _effects(
-        self, ids: np.ndarray, names: np.ndarray, answer: int, logs: np.ndarray, count: int
-    ) -> list[dict[str, Any]]:
-        """Returns the largest effects of a text's tokens: by how much the log-odds of the answer
-        are higher than without the token.
 
-        Each token is left out in turn, so that no embedding has to stand for a missing word, as
-        integrated gradients need one; of a long text, runs of tokens.
-        """
-        places = np.array_split(np.arange(len(ids)), min(len(ids), RUNS))
-        without = [np.delete(ids, run) for run in places]
-        nothing = np.array([tokens.UNKNOWN])
-        changed = self.logs([own if len(own) else nothing for own in without])
-        effects = _log_odds(logs[None], answer) - _log_odds(changed, answer)
-        largest = np.argsort(-np.abs(effects), kind="stable")[:count]
-        return [
-            {
-                "place": int(places[number][0]) + 1,
-                "token": " ".join(names[places[number]]),
-                "effect": round(float(effects[number]), 4),
-            }
-            for number in largest
-        ]
+@dataclass(frozen=True)
+class _Read:
+    """What a network reads of a text: `ids` and `names` of the tokens, (tokens,); and as in
+    `Answered`."""
+
+    ids: np.ndarray
+    names: np.ndarray
+    unknown: list[str]
+    left_out: int
+
+
+def _without(ids: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Returns a text without some tokens; without all, an unknown token."""
+    return np.delete(ids, run) if len(run) < len(ids) else np.array([tokens.UNKNOWN])
+
+
+def _largest(
+    effects: np.ndarray, runs: Sequence[np.ndarray], names: np.ndarray, count: int
+) -> list[dict[str, Any]]:
+    """Returns `place`, `token` and `effect` of the largest of the effects of some runs of
+    tokens."""
+    return [
+        {
+            "place": int(runs[number][0]) + 1,
+            "token": " ".join(names[runs[number]]),
+            "effect": round(float(effects[number]), 4),
+        }
+        for number in np.argsort(-np.abs(effects), kind="stable")[:count]
+    ]
 
 
 def _log_odds(logs: np.ndarray, answer: int) -> np.ndarray:

@@ -42,7 +42,8 @@ def scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "ece": calibration_error(logs, labels),
     }
     if logs.shape[1] == 2:
-        found["auc"] = area_under_roc(logs[:, 1] - logs[:, 0], labels == 1)
+        margins = np.asarray(logits, np.float64) @ [-1, 1]
+        found["auc"] = area_under_roc(margins, labels == 1)
     return found
 
 

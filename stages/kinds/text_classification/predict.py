@@ -17,7 +17,7 @@ from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.text_classification.explaining import Answered, Classifier
 from stages.kinds.text_classification.ingest import FOLDER
 from stages.kinds.text_classification.ingest import Parameters as Layout
-from stages.sections import Section
+from stages.sections import Name, Section, matching
 from stages.text import splitting, tokens
 
 # Test texts that stand in for `texts`.
@@ -26,12 +26,15 @@ EXAMPLES = 3
 _BREAKS = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
+Text = Annotated[Name, matching(r"(?s).*\S.*", "a text with more than white space")]
+
+
 class Parameters(Section):
     """texts: what to label; null: the first test texts.
     effects: how many tokens are named of each text, those that moved the answer most.
     """
 
-    texts: Annotated[list[str], Field(min_length=1)] | None = None
+    texts: Annotated[list[Text], Field(min_length=1)] | None = None
     effects: Annotated[int, Field(ge=0, le=1000)] = 10
 
 
@@ -108,7 +111,8 @@ def _with_options(request: Request, parameters: Parameters) -> Parameters:
 
 
 def _read(path: Path, layout: Any) -> list[str]:
-    """Returns the texts of a file: of a table those in the task's column, else its lines."""
+    """Returns the texts of a file: of a table those in the task's column, else its lines, without
+    empty ones."""
     assert isinstance(layout, Layout)
     column = "text" if layout.label == FOLDER else layout.text
     table_suffixes = (*text_files.TABLE_SUFFIXES, ".json", ".jsonl", ".ndjson")
@@ -116,9 +120,16 @@ def _read(path: Path, layout: Any) -> list[str]:
     wanted = Wanted([column] if is_table else [])
     (table,) = text_files.read_files(path, None, wanted, layout)
     texts = splitting.texts_of(table, column if is_table else "text").tolist()
-    if not any(text.strip() for text in texts):
+    filled = [text for text in texts if text.strip()]
+    if not filled:
         raise InputError(f"{path}: expected texts to label, received none")
-    return texts
+    if is_table and len(filled) < len(texts):
+        row = next(row for row, text in enumerate(texts, 1) if not text.strip())
+        raise InputError(
+            f"{path}, row {row}: expected a text, received an empty one: fill it in, or take out "
+            "the row"
+        )
+    return filled
 
 
 def _page(answer: Answered) -> str:

@@ -59,7 +59,7 @@ SAMPLES = [
                 "label_smoothing": 0.02,
                 "class_weights": True,
             },
-            {"cell": "lstm", "bidirectional": False, "pooling": ["last"], "layers": 2},
+            {"cell": "simple_rnn", "bidirectional": False, "pooling": ["last"], "layers": 2},
         ],
     ),
 ]

@@ -28,7 +28,7 @@ class Parameters(Section):
         null: all tokens.
     minimum_count: rarer tokens are unknown.
     lower: whether letters become small ones. apart: whether punctuation marks are words of their
-        own.
+        own. contractions: and whether the short forms of English are: do n't, it 's.
     longest: how many tokens of a text are read; null: all. cut: which part of a longer text is left
         out.
     vectors: a file of pretrained word vectors in `data/raw/vectors/`; null: none. Words that it
@@ -41,6 +41,7 @@ class Parameters(Section):
     minimum_count: Count = 1
     lower: bool = True
     apart: bool = True
+    contractions: bool = False
     longest: Count | None = None
     cut: Literal["end", "beginning", "middle"] = "end"
     vectors: vector_files.VectorPath | None = None
@@ -65,6 +66,7 @@ def prepare(ingested: IngestedTable[Ingested], parameters: Parameters, scratch: 
         parameters.minimum_count,
         parameters.lower,
         parameters.apart,
+        parameters.contractions,
     )
     known, values, covered = tokenizer.size, np.zeros((0, 0), np.float32), None
     if parameters.vectors is not None:

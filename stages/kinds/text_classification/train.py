@@ -10,7 +10,7 @@ from pydantic import Field
 from stages.kinds.text_classification import Examples, calibrating, shortcuts
 from stages.kinds.text_classification.texts import Texts
 from stages.networks.parameters import Training
-from stages.sections import Count, Rate
+from stages.sections import Count, Positive, Rate, Section
 from stages.text import tokens as tokenizers
 
 if TYPE_CHECKING:
@@ -18,6 +18,32 @@ if TYPE_CHECKING:
 
 # The layers that add up to the logits.
 HEADS = ("head", "shortcut")
+
+
+class Pretraining(Section):
+    """How a language model is trained on all training texts, from whose weights the classifier
+    starts.
+
+    epochs, batch_size, learning_rate: of its training; the rate falls to 0 along a cosine.
+    steps: tokens of a window, which is read alone. Texts follow each other in it.
+    dropout: part of the embeddings and of each recurrent layer's outputs that is dropped.
+    frequent: how many of the most frequent tokens are in the softmax of every token; the sum over
+        all others is estimated from `samples` of them.
+    unfreeze: whether the classifier's training starts with its head alone, and releases one layer
+        in each epoch, from the head down.
+    discriminative: by what each layer's learning rate is smaller than that of the layer above it in
+        the classifier's training.
+    """
+
+    epochs: Count = 3
+    batch_size: Count = 32
+    steps: Count = 100
+    learning_rate: Positive = 0.002
+    dropout: Rate = 0.1
+    frequent: Count = 1000
+    samples: Count = 500
+    unfreeze: bool = False
+    discriminative: Annotated[float, Field(ge=1)] = 1.0
 
 
 class Parameters(Training):
@@ -39,6 +65,7 @@ class Parameters(Training):
     label_smoothing: share of a training target that is divided among all classes.
     calibrate: whether logits are divided by the temperature with the smallest log loss on
         validation.
+    pretrain: a language model of all training texts that is trained first; null: none.
     """
 
     embedding: Count | None = None
@@ -52,6 +79,7 @@ class Parameters(Training):
     class_weights: bool = False
     label_smoothing: Rate = 0.0
     calibrate: bool = True
+    pretrain: Pretraining | None = None
 
 
 def batches(examples: Examples, split: str, parameters: Parameters) -> Texts:
@@ -86,11 +114,12 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
     layers = keras.layers
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
     tokens = _dropped(inputs["tokens"], parameters.word_dropout)
-    width = parameters.embedding
-    if width is None and not len(examples.vectors):
-        width = parameters.units
     steps, mask = readers.embed(
-        tokens, examples.known, width, examples.vectors, trained=parameters.train_vectors
+        tokens,
+        examples.known,
+        width_of(examples, parameters),
+        examples.vectors,
+        trained=parameters.train_vectors,
     )
     if parameters.embedding_dropout:
         steps = layers.Dropout(parameters.embedding_dropout, name="embedding_dropout")(steps)
@@ -113,6 +142,13 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
         start = parameters.shortcut * shortcuts.log_ratios(examples)
         logits = logits + _shortcut(tokens, inputs["first"], start)
     return keras.Model(inputs, logits, name=name)
+
+
+def width_of(examples: Examples, parameters: Parameters) -> int | None:
+    """Returns the numbers of the embedding that is learned from scratch; None: there is none."""
+    if parameters.embedding is None and not len(examples.vectors):
+        return parameters.units
+    return parameters.embedding
 
 
 def _dropped(tokens: Any, rate: float) -> Any:
