@@ -60,8 +60,8 @@ class Parameters(Training):
     crf: bool = True
 
 
-# Sentences are padded to the lengths of these quantiles. A length takes some six seconds to compile,
-# twice as long as an epoch of a thousand sentences, so there are fewer than padding alone asks for.
+# Sentences are padded to the lengths of these quantiles. To compile a length takes some six seconds,
+# two epochs of a thousand sentences, so that there are few.
 QUANTILES = (0.5, 0.8, 0.96, 1.0)
 
 
