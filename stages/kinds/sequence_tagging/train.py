@@ -60,8 +60,8 @@ class Parameters(Training):
     crf: bool = True
 
 
-# Sentences are padded to the lengths of these quantiles. To compile a length takes some six seconds,
-# two epochs of a thousand sentences, so that there are few.
+# Sentences are padded to the lengths of these quantiles. There are few, as each takes some six
+# seconds to compile, as long as two epochs of a thousand sentences.
 QUANTILES = (0.5, 0.8, 0.96, 1.0)
 
 
