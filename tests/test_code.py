@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import code, syntax, watch
+from stages import code, kinds, syntax, watch
 from stages.errors import InputError
 from tests.conftest import ROOT, SMALL, Run
 from tests.test_check import append, replace
@@ -80,7 +80,7 @@ EDITS = {
         *("evaluate/forecasting.txt", "predict/forecasting.txt"),
     },
     "kinds/language_modelling/predict.py": {"check.txt", "predict/language_modelling.txt"},
-    "train.py": {"train/forecasting.txt", "train/language_modelling.txt"},
+    "train.py": {f"train/{kind}.txt" for kind in kinds.names()},
     "summarize.py": {"summarize.txt"},
     "code.py": set(),
     "watch.py": set(),

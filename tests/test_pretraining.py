@@ -83,8 +83,8 @@ def test_every_member_starts_from_the_one_network_that_is_trained_first(tmp_path
     assert not np.array_equal(*heads)
     assert pretrained.told() == {
         "epochs": 2,
-        "best_epoch": 2,
-        "validation": history.epochs[1]["validation"],
+        "best_epoch": 1,
+        "validation": history.epochs[0]["validation"],
     }
 
 
@@ -117,8 +117,8 @@ def test_what_was_killed_goes_on_to_the_same_bytes(
         trained(tmp_path, before())
     assert len(list(tmp_path.iterdir())) == 1 + (dies - 1) // 9
     network, histories, _, pretrained = trained(tmp_path, before())
-    # Trainings that had ended save their end once more.
-    assert count() == 27 + (dies > 9) + (dies > 18) + (dies == 9)
+    # Each training that had begun saves once more where it goes on, or its end.
+    assert count() == 28 + (dies - 1) // 9
     assert [history.epochs for history in histories] == [history.epochs for history in whole[1]]
     assert pretrained.told() == whole[3].told()
     for weights, wanted in zip(network.get_weights(), whole[0].get_weights(), strict=True):
