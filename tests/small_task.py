@@ -1,7 +1,6 @@
-"""A small task of forecasting, in a folder of its own, and the errors of its stages."""
+"""A small task of forecasting, in a folder of its own."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import command
-
-Main = Callable[[list[str]], None]
 DAYS = pd.date_range("2022-01-01", periods=60, freq="D")
 GOOD = pd.DataFrame({"day": DAYS, "y": np.arange(60) % 7 + np.arange(60) / 10})
 PARAMS: dict[str, Any] = {
@@ -57,13 +53,3 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     GOOD.to_csv("data/raw/x.csv", index=False)
     Path("params.yaml").write_text(json.dumps(PARAMS))
     return tmp_path
-
-
-def error_of(main: Main, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Runs a stage as the command line does and returns its one error."""
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        command.run(main)
-    message = str(stopped.value.code)
-    assert message.startswith("error: ")
-    return message

@@ -1,5 +1,7 @@
 """Tasks in the current folder, whose data the tests write as the stages do."""
 
+import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import kinds, preparing
+from stages import (
+    baseline,
+    command,
+    evaluate,
+    ingest,
+    kinds,
+    predict,
+    preparing,
+    tokenize_text,
+    train,
+)
 from stages.files import tables
 from stages.files.checkpoints import Checkpoints
 from stages.files.task_data import TaskData
@@ -51,3 +63,45 @@ def die_at_checkpoint(number: int, monkeypatch: pytest.MonkeyPatch) -> Callable[
 def never(prepared: Any, name: str) -> Any:
     """Stands in for `retrain` where nothing may be retrained."""
     raise AssertionError(f"{name} was retrained")
+
+
+def write_task(entry: dict[str, Any]) -> None:
+    """Writes params.yaml with this entry as the only task."""
+    names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
+    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
+    Path("params.yaml").write_text(json.dumps(params))
+
+
+def run_all() -> dict[str, Any]:
+    """Takes the task to its prediction, and returns its scores."""
+    for stage in (ingest, tokenize_text, baseline, train, evaluate, predict):
+        stage.main(["x"])
+    return json.loads(Path("data/evaluations/x/scores.json").read_text())
+
+
+def error_of(
+    main: Callable[[list[str]], None], arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Returns the one line with which a command ends."""
+    monkeypatch.setattr("sys.argv", ["stage", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        command.run(main)
+    message = str(stopped.value.code)
+    assert message.startswith("error: ")
+    assert "Traceback" not in message
+    return message
+
+
+def write_raw(name: str, text: str) -> None:
+    """Writes a raw file, which may be in folders below `data/raw`."""
+    path = Path("data/raw", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def finished(folder: Path, write_project: Callable[[], None]) -> Path:
+    """Writes a project to a folder, runs all its stages, and returns the folder."""
+    with contextlib.chdir(folder):
+        write_project()
+        run_all()
+    return folder

@@ -17,8 +17,8 @@ from stages.files.task_data import TaskData
 from stages.files.writing import read_json
 from stages.kinds.data import Baselines
 from stages.series.data import IngestedSeries, SeriesExamples
-from tests.small_task import DAYS, GOOD, changed, error_of, folder
-from tests.tasks import never
+from tests.small_task import DAYS, GOOD, changed, folder
+from tests.tasks import error_of, never
 
 __all__ = ["folder"]
 

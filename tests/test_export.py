@@ -19,7 +19,7 @@ from stages.files.writing import sha256_of, write_json, write_text
 from stages.kinds.data import Sample
 from stages.networks.backend import keras, tf
 from tests.kinds.test_contract import SAMPLES, Prepare, parameters_of, prepare
-from tests.small_task import error_of
+from tests.tasks import error_of
 from tools import export
 
 HAVING = [kind for kind in kinds.names() if (kinds.FOLDER / kind / "export.py").is_file()]

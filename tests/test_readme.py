@@ -7,6 +7,7 @@ changed. A commit of other results makes these numbers outdated, so the tests of
 """
 
 import importlib
+import io
 import json
 import re
 import shlex
@@ -83,6 +84,24 @@ def test_the_diff_starts_from_the_committed_run() -> None:
     assert {"mae", "skill"} <= set(rows)
     for name, value in rows.items():
         assert float(value) == pytest.approx(scores[name], abs=5e-6)
+
+
+@pytest.mark.published
+def test_the_answers_for_texts_are_those_of_the_committed_run() -> None:
+    page = committed("README.md")
+    effects = pd.read_csv(io.StringIO(committed("data/plots/reviews/prediction.csv")))
+    first = effects[effects["text"] == effects["text"].iloc[0]]
+    shown = block_after("<!-- output: reviews -->", page)
+    for effect, token in zip(first["effect"], first["token"], strict=True):
+        assert f"{effect:+.2f} {token}" in shown
+    found = pd.read_csv(io.StringIO(committed("data/plots/entities/prediction.csv")))
+    marked = re.findall(
+        r"\[(.*?) [A-Z]+ ([\d.]+)\]", block_after("<!-- output: entities -->", page)
+    )
+    assert len(marked) > 2
+    for (entity, probability), row in zip(marked, found.to_dict("records"), strict=False):
+        assert row["entity"].startswith(entity)
+        assert float(probability) == pytest.approx(row["probability"], abs=6e-3)
 
 
 @pytest.mark.published
@@ -312,19 +331,50 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
     assert scores["seasonal_naive"]["mae"] == pytest.approx(0, abs=1e-5)
 
 
+def scores_of_example(marker: str, task: str) -> dict[str, Any]:
+    """Runs a task of text that the page shows, up to its baselines, and returns their scores."""
+    Path("params.yaml").write_text(
+        "seed: 1\narithmetic: portable\nsources: {}\n"
+        f"scale_and_window: []\ntokenize_text: [{task}]\ntasks:\n" + block_after(marker)
+    )
+    check.main([])
+    for stage in (ingest, tokenize_text, baseline):
+        stage.main([task])
+    return json.loads(Path(f"data/baselines/{task}/scores.json").read_text())
+
+
 def test_the_example_of_own_texts_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = block_after("<!-- own texts -->")
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     Path("data/raw/letters.txt").write_text(
         "Dear reader , this is a letter .\nYours , the writer\n" * 60
     )
-    Path("params.yaml").write_text(
-        "seed: 1\narithmetic: portable\nsources: {}\n"
-        "scale_and_window: []\ntokenize_text: [letters]\ntasks:\n" + task
-    )
-    check.main([])
-    for stage in (ingest, tokenize_text, baseline):
-        stage.main(["letters"])
-    scores = json.loads(Path("data/baselines/letters/scores.json").read_text())
+    scores = scores_of_example("<!-- own texts -->", "letters")
     assert scores["trigram"]["perplexity"] < 1.5 < scores["unigram"]["perplexity"]
+
+
+@pytest.fixture
+def with_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the vectors that ship, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "data/raw/vectors", "data/raw/vectors")
+
+
+WORDS = {"good": "positive", "bad": "negative"}
+
+
+@pytest.mark.usefixtures("with_vectors")
+def test_the_example_of_own_labels_works() -> None:
+    rows = [f"a {word} film number {n},{label}" for n in range(40) for word, label in WORDS.items()]
+    Path("data/raw/opinions.csv").write_text("\n".join(["text,label", *rows, ""]))
+    scores = scores_of_example("<!-- own labels -->", "opinions")
+    assert scores["tfidf"]["accuracy"] == 1 > scores["majority"]["accuracy"]
+
+
+@pytest.mark.usefixtures("with_vectors")
+def test_the_example_of_own_tags_works() -> None:
+    Path("data/raw/names").mkdir()
+    for name in ("train", "dev", "test"):
+        Path(f"data/raw/names/{name}.conll").write_text("Ada B-PER\nwrote O\n. O\n\n" * 20)
+    scores = scores_of_example("<!-- own tags -->", "names")
+    assert scores["most_frequent_tag"]["f1"] == scores["feature_crf"]["f1"] == 1

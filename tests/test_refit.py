@@ -21,8 +21,8 @@ from stages.series import anchors
 from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
 from tests.series.test_anchors import forecast as changes_of
-from tests.small_task import PARAMS, error_of, folder
-from tests.tasks import die_at_checkpoint
+from tests.small_task import PARAMS, folder
+from tests.tasks import die_at_checkpoint, error_of
 
 __all__ = ["folder"]
 

@@ -12,7 +12,8 @@ import pytest
 from stages import code, ingest, scale_and_window
 from stages.errors import InputError
 from stages.files import parameters
-from tests.small_task import PARAMS, changed, error_of, folder
+from tests.small_task import PARAMS, changed, folder
+from tests.tasks import error_of
 from tools import search
 from tools.search import Range
 

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from stages import check, kinds
 from stages.errors import InputError
 from stages.files import parameters
-from tests.small_task import PARAMS, changed, error_of, folder
+from tests.small_task import PARAMS, changed, folder
+from tests.tasks import error_of
 
 __all__ = ["folder"]
 
@@ -123,8 +124,7 @@ def test_advice_names_defaults_only_where_a_section_has_them(
         (
             "kind",
             ["forecasting"],
-            "tasks.x.kind: expected one of forecasting, language_modelling, received "
-            "['forecasting']",
+            f"tasks.x.kind: expected one of {', '.join(kinds.names())}, received ['forecasting']",
         ),
         ("kind", {"a": 1}, "tasks.x.kind: expected one of"),
         ("kind", None, "tasks.x.kind: expected one of"),

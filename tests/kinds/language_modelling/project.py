@@ -1,15 +1,13 @@
 """A small language model in the current folder, and what tests do with its stages."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from stages import baseline, command, evaluate, ingest, predict, tokenize_text, train
+from stages import ingest, tokenize_text
 from stages.files.task_data import TaskData
 from stages.text.data import IngestedTexts, TextExamples
+from tests.tasks import write_task
 
 WORDS = ["the", "cat", "sees", "a", "dog", "and", "runs", "home"]
 LINES = [
@@ -61,13 +59,6 @@ def write_parameters(**changes: dict[str, Any]) -> None:
     write_task({"kind": "language_modelling", **sections})
 
 
-def write_task(entry: dict[str, Any]) -> None:
-    """Writes params.yaml with this entry as the only task."""
-    names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
-    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
-    Path("params.yaml").write_text(json.dumps(params))
-
-
 def tokenize() -> TextExamples:
     """Takes the task's raw file to its examples, and returns these."""
     for stage in (ingest, tokenize_text):
@@ -75,25 +66,5 @@ def tokenize() -> TextExamples:
     return data().examples
 
 
-def run_all() -> dict[str, Any]:
-    """Takes the task to its prediction, and returns its scores."""
-    for stage in (ingest, tokenize_text, baseline, train, evaluate, predict):
-        stage.main(["x"])
-    return json.loads(Path("data/evaluations/x/scores.json").read_text())
-
-
 def data() -> TaskData[IngestedTexts, TextExamples]:
     return TaskData("x", IngestedTexts, TextExamples)
-
-
-def error_of(
-    main: Callable[[list[str]], None], arguments: list[str], monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """Returns the one line with which a command ends."""
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        command.run(main)
-    message = str(stopped.value.code)
-    assert message.startswith("error: ")
-    assert "Traceback" not in message
-    return message

@@ -17,14 +17,12 @@ from tests.kinds.language_modelling.project import (
     LINES,
     TEXTS,
     data,
-    error_of,
-    run_all,
     tokenize,
     write_lines,
     write_parameters,
-    write_task,
     write_texts,
 )
+from tests.tasks import error_of, run_all, write_task
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

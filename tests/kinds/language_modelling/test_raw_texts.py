@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from stages import check, ingest
-from tests.kinds.language_modelling.project import LINES, error_of, write_parameters
+from tests.kinds.language_modelling.project import LINES, write_parameters
+from tests.tasks import error_of
 
 TABLE = Path("data/ingested/x/table.parquet")
 

@@ -12,7 +12,8 @@ from stages.networks.backend import keras, tf
 from stages.networks.prediction import stepping
 from stages.text import language, ngrams, streams
 from stages.text.data import TextExamples
-from tests.kinds.language_modelling.project import data, run_all, tokenize, write_parameters
+from tests.kinds.language_modelling.project import data, tokenize, write_parameters
+from tests.tasks import run_all
 
 pytestmark = pytest.mark.usefixtures("project")
 

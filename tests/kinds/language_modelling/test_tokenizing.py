@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from stages import ingest, tokenize_text
-from tests.kinds.language_modelling.project import (
-    LINES,
-    error_of,
-    tokenize,
-    write_lines,
-    write_parameters,
-)
+from tests.kinds.language_modelling.project import LINES, tokenize, write_lines, write_parameters
+from tests.tasks import error_of
 
 FOLDER = Path("data/examples/x")
 

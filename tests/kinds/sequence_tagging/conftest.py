@@ -1,12 +1,12 @@
 """A small tagger in the current folder."""
 
-import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.kinds.sequence_tagging.project import run_all, write_project
+from tests.kinds.sequence_tagging.project import write_project
+from tests.tasks import finished
 
 
 @pytest.fixture
@@ -18,11 +18,7 @@ def project(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    with contextlib.chdir(folder):
-        write_project()
-        run_all()
-    return folder
+    return finished(tmp_path_factory.mktemp("trained"), write_project)
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages import baseline, evaluate, ingest, predict, tokenize_text, train
+from stages import ingest, tokenize_text
 from stages.files.task_data import TaskData
 from stages.kinds.sequence_tagging import Examples, Ingested
 from stages.kinds.sequence_tagging.sample import SAMPLES
+from tests.tasks import write_raw, write_task
 
 SAMPLE = SAMPLES[0]
 TRAIN = {
@@ -23,9 +24,7 @@ def write_project(**changes: dict[str, Any]) -> None:
     """Writes the raw files, the parameters with changes of the task's sections, and what the stage
     `code` would write."""
     for name, text in SAMPLE.files.items():
-        path = Path("data/raw", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_raw(name, text)
     write_parameters(**changes)
     for stage in ("train", "evaluate", "predict"):
         Path("data/code", stage).mkdir(parents=True, exist_ok=True)
@@ -35,18 +34,14 @@ def write_project(**changes: dict[str, Any]) -> None:
 def write_parameters(**changes: dict[str, Any]) -> None:
     entry = {**SAMPLE.entry, "train": TRAIN}
     entry |= {name: {**entry[name], **section} for name, section in changes.items()}
-    names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
-    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
-    Path("params.yaml").write_text(json.dumps(params))
+    write_task(entry)
 
 
 def write_columns(name: str, sentences: list[str]) -> None:
     """Writes sentences of words and tags, such as `Ada/B-PER sings/O`, to a raw file."""
     pairs = [[pair.rpartition("/") for pair in sentence.split()] for sentence in sentences]
     text = "\n".join("".join(f"{word}\t{tag}\n" for word, _, tag in each) for each in pairs)
-    path = Path("data/raw", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    write_raw(name, text)
 
 
 def prepared() -> Examples:
@@ -54,11 +49,6 @@ def prepared() -> Examples:
     for stage in (ingest, tokenize_text):
         stage.main(["x"])
     return data().examples
-
-
-def run_all() -> None:
-    for stage in (ingest, tokenize_text, baseline, train, evaluate, predict):
-        stage.main(["x"])
 
 
 def data() -> TaskData[Ingested, Examples]:

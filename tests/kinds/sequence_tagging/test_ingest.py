@@ -11,7 +11,7 @@ from stages import ingest
 from stages.files import tables
 from tests.conftest import ROOT
 from tests.kinds.sequence_tagging.project import ingested, write_columns, write_parameters
-from tests.small_task import error_of
+from tests.tasks import error_of
 
 FILES = {"train": "train.tsv", "validation": "dev.tsv", "test": "test.tsv"}
 

@@ -10,7 +10,7 @@ from stages import predict
 from stages.kinds.sequence_tagging.ingest import Parameters as Layout
 from stages.kinds.sequence_tagging.predict import _apart, _read
 from tests.kinds.sequence_tagging.project import SAMPLE
-from tests.small_task import error_of
+from tests.tasks import error_of
 
 TEXT = "Ada Byron lives in Rome , far  from Mary Shelley."
 

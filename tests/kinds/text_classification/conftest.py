@@ -1,12 +1,12 @@
 """A small task of text classification in the current folder."""
 
-import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.kinds.text_classification.project import run_all, write_project
+from tests.kinds.text_classification.project import write_project
+from tests.tasks import finished
 
 
 @pytest.fixture
@@ -18,11 +18,7 @@ def project(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def classified_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("classified")
-    with contextlib.chdir(folder):
-        write_project()
-        run_all()
-    return folder
+    return finished(tmp_path_factory.mktemp("classified"), write_project)
 
 
 @pytest.fixture

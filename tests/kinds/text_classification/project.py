@@ -1,16 +1,13 @@
 """A small task of text classification in the current folder, and what tests do with its stages."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from stages import baseline, command, evaluate, ingest, predict, tokenize_text, train
+from stages import ingest, tokenize_text
 from stages.files.task_data import TaskData
 from stages.kinds.text_classification import Examples, Ingested
 from stages.kinds.text_classification.sample import SAMPLES
+from tests.tasks import write_raw, write_task
 
 (SAMPLE,) = SAMPLES
 TABLE = SAMPLE.files["films.csv"]
@@ -33,19 +30,11 @@ def write_project() -> None:
     Path("data/code/train/text_classification.txt").write_text("the code of these tests\n")
 
 
-def write_raw(name: str, text: str) -> None:
-    path = Path("data/raw", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
 def write_parameters(**changes: dict[str, Any]) -> None:
     """Writes params.yaml, with changes of the task's sections."""
     entry: dict[str, Any] = SAMPLE.entry | {"train": TRAIN}
     entry |= {name: entry[name] | section for name, section in changes.items()}
-    names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
-    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
-    Path("params.yaml").write_text(json.dumps(params))
+    write_task(entry)
 
 
 def tokenize() -> Examples:
@@ -55,25 +44,5 @@ def tokenize() -> Examples:
     return data().examples
 
 
-def run_all() -> dict[str, Any]:
-    """Takes the task to its prediction, and returns its scores."""
-    for stage in (ingest, tokenize_text, baseline, train, evaluate, predict):
-        stage.main(["x"])
-    return json.loads(Path("data/evaluations/x/scores.json").read_text())
-
-
 def data() -> TaskData[Ingested, Examples]:
     return TaskData("x", Ingested, Examples)
-
-
-def error_of(
-    main: Callable[[list[str]], None], arguments: list[str], monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """Returns the one line with which a command ends."""
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        command.run(main)
-    message = str(stopped.value.code)
-    assert message.startswith("error: ")
-    assert "Traceback" not in message
-    return message

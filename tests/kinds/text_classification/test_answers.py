@@ -14,7 +14,8 @@ from stages import baseline, predict
 from stages.kinds.text_classification import explaining, measuring
 from stages.networks.backend import keras
 from stages.text import tokens
-from tests.kinds.text_classification.project import data, error_of, tokenize, write_parameters
+from tests.kinds.text_classification.project import data, tokenize, write_parameters
+from tests.tasks import error_of
 
 pytestmark = pytest.mark.usefixtures("classified")
 

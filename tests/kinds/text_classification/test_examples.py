@@ -12,7 +12,8 @@ from stages.kinds.text_classification import Examples
 from stages.kinds.text_classification.texts import Texts, first_of_equals
 from stages.kinds.text_classification.tokenize_text import encode, kept
 from stages.text import tokens
-from tests.kinds.text_classification.project import TABLE, tokenize, write_parameters, write_raw
+from tests.kinds.text_classification.project import TABLE, tokenize, write_parameters
+from tests.tasks import write_raw
 
 TOKENIZER = Path("data/examples/x/tokenizer.json")
 

@@ -12,12 +12,8 @@ import pytest
 from stages import check, ingest
 from stages.files.task_data import IngestedTable
 from stages.kinds.text_classification import Ingested
-from tests.kinds.text_classification.project import (
-    TABLE,
-    error_of,
-    write_parameters,
-    write_raw,
-)
+from tests.kinds.text_classification.project import TABLE, write_parameters
+from tests.tasks import error_of, write_raw
 
 PARQUET = Path("data/ingested/x/table.parquet")
 COUNTS = {"train": 2, "validation": 2, "test": 2}
