@@ -34,5 +34,5 @@ def decode(
 
     sentences = Sentences(examples, numbers)
     kept = predict(sentences, reduce)
-    own = np.arange(kept.shape[1]) < sentences.sizes[:, None]
+    own = np.arange(kept.shape[1]) < sentences.lengths[:, None]
     return kept[own][:, 0].astype(np.int32), kept[own][:, 1]

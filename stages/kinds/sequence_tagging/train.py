@@ -60,26 +60,15 @@ class Parameters(Training):
     crf: bool = True
 
 
-# Sentences are padded to the lengths of these quantiles. There are few, as each takes some six
-# seconds to compile, as long as two epochs of a thousand sentences.
-QUANTILES = (0.5, 0.8, 0.96, 1.0)
-
-
 class Sentences:
-    """Sentences of different lengths, padded behind their end.
-
-    Attributes:
-        sizes: (sentences,) the tokens of each. lengths: of `QUANTILES` the next one.
-    """
+    """Sentences of different lengths, padded behind their end."""
 
     streams = None
 
     def __init__(self, examples: Examples, numbers: np.ndarray) -> None:
         self._examples, self._numbers = examples, numbers
         self._starts = np.asarray(examples.offsets)[numbers]
-        self.sizes = np.asarray(examples.offsets)[numbers + 1] - self._starts
-        lengths = np.quantile(self.sizes, QUANTILES, method="higher")
-        self.lengths = lengths[np.searchsorted(lengths, self.sizes)]
+        self.lengths = np.asarray(examples.offsets)[numbers + 1] - self._starts
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -89,13 +78,14 @@ class Sentences:
         length, longest) int32, all of them 0 for padding; `targets` and `mask` (sentences, length).
         """
         examples = self._examples
-        starts, sizes = self._starts[indices], self.sizes[indices]
-        steps = np.arange(length or int(self.lengths[indices].max()))
-        own = steps < sizes[:, None]
+        starts, lengths = self._starts[indices], self.lengths[indices]
+        length = length or int(lengths.max())
+        steps = np.arange(length)
+        own = steps < lengths[:, None]
         places = np.where(own, starts[:, None] + steps, 0).ravel()
         first = examples.character_starts[places]
-        count = np.where(own.ravel(), examples.character_starts[places + 1] - first, 0)
-        characters, _ = padded(examples.characters, first, count, examples.longest)
+        sizes = np.where(own.ravel(), examples.character_starts[places + 1] - first, 0)
+        characters, _ = padded(examples.characters, first, sizes, examples.longest)
 
         def at_steps(values: np.ndarray) -> np.ndarray:
             return np.where(own, values[places].reshape(own.shape), 0).astype(np.int32)
