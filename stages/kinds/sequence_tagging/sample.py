@@ -79,6 +79,7 @@ SAMPLES = [
                 "shapes": None,
                 "crf": False,
                 "bidirectional": False,
+                "balance": True,
             },
         ],
     ),
