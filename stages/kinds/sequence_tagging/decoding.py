@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.kinds.sequence_tagging import Examples
+from stages.kinds.sequence_tagging import Examples, agreeing
 from stages.kinds.sequence_tagging.train import Sentences
 from stages.text import entities, tags
 
@@ -14,24 +14,45 @@ BALANCES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, -0.25, -0
 
 
 def decode(
-    predict: Callable[..., np.ndarray], examples: Examples, numbers: np.ndarray
+    predict: Callable[..., np.ndarray],
+    examples: Examples,
+    numbers: np.ndarray,
+    agreement: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the most probable tags that keep the rules of their scheme, and the probability of
     each of them, (tokens,) each, of all tokens of the sentences `numbers`.
 
     Args:
         predict: the network: batches, and what is kept of the outputs -> that.
+        agreement: how far the occurrences of a name in neighbouring sentences agree on its type, 0
+            to 1; above 0 each sentence is read twice.
     """
     decoder = _decoder(examples)
 
     def reduce(outputs: Any, batch: dict[str, Any]) -> Any:
         from stages.networks.backend import tf
 
+        if agreement:
+            added = batch["targets"]
+            outputs += added[:, :, None] if outputs.shape.rank == 4 else added
         found, probability = decoder(outputs, batch)
         return tf.stack([tf.cast(found, tf.float32), probability], -1)
 
-    kept = _of_tokens(predict, examples, numbers, reduce)
+    sentences = Sentences(examples, numbers)
+    if agreement:
+        scores = _of_tokens(predict, sentences, _scores)
+        added = agreeing.added(scores, examples, numbers, agreement)
+        sentences = agreeing.Agreed(examples, numbers, added)
+    kept = _of_tokens(predict, sentences, reduce)
     return kept[:, 0].astype(np.int32), kept[:, 1]
+
+
+def _scores(outputs: Any, batch: dict[str, Any]) -> Any:
+    """Returns the score of each tag by itself, (batch, steps, tags): of pairs, the mean over what
+    stands before."""
+    from stages.networks.backend import tf
+
+    return tf.reduce_mean(outputs, 2) if outputs.shape.rank == 4 else outputs
 
 
 def balance(predict: Callable[..., np.ndarray], examples: Examples) -> float:
@@ -50,7 +71,8 @@ def balance(predict: Callable[..., np.ndarray], examples: Examples) -> float:
         found = [decoder(outputs - value * outside, batch)[0] for value in BALANCES]
         return tf.stack(found, -1)
 
-    found = _of_tokens(predict, examples, examples.numbers_of("validation"), reduce)
+    sentences = Sentences(examples, examples.numbers_of("validation"))
+    found = _of_tokens(predict, sentences, reduce)
     place, offsets = examples.tokens_of("validation")
     gold = entities.find(np.asarray(examples.tags[place]), names, offsets)
     scores = [
@@ -79,12 +101,9 @@ def _decoder(examples: Examples) -> Callable[[Any, dict[str, Any]], tuple[Any, A
 
 def _of_tokens(
     predict: Callable[..., np.ndarray],
-    examples: Examples,
-    numbers: np.ndarray,
+    sentences: Sentences,
     reduce: Callable[[Any, dict[str, Any]], Any],
 ) -> np.ndarray:
-    """Returns what is kept of the outputs of all tokens of the sentences `numbers`, (tokens,
-    ...)."""
-    sentences = Sentences(examples, numbers)
+    """Returns what is kept of the outputs of all tokens of sentences, (tokens, ...)."""
     kept = predict(sentences, reduce)
     return kept[np.arange(kept.shape[1]) < sentences.lengths[:, None]]

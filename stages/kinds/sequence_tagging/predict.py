@@ -19,6 +19,7 @@ from stages.files import conll, raw, raw_json
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.sequence_tagging import Examples, Ingested, lexicon
+from stages.kinds.sequence_tagging.agreeing import Agreement
 from stages.kinds.sequence_tagging.decoding import decode
 from stages.kinds.sequence_tagging.ingest import Parameters as Layout
 from stages.kinds.sequence_tagging.tokenize_text import CHARACTERS, WORDS
@@ -32,10 +33,13 @@ PLAIN = ".txt"
 
 
 class Parameters(Section):
-    """texts: whose entities are found. sentences: without any text, so many of the test split."""
+    """texts: whose entities are found. sentences: without any text, so many of the test split.
+    agreement: as in `evaluate`; texts that are given together are neighbours.
+    """
 
     texts: list[Annotated[str, Field(min_length=1)]] = []
     sentences: Count = 8
+    agreement: Agreement = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     """
     data: TaskData[Ingested, Examples] = request.data
     texts = _texts(request, parameters)
-    rows = _tagged(data, network, texts)
+    rows = _tagged(data, network, texts, parameters.agreement)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     page = "".join(f"{_marked(row)}\n" for row in rows)
     if any(value is not None for name, value in vars(request.arguments).items() if name != "task"):
@@ -166,14 +170,14 @@ def _joined(words: Sequence[str]) -> Text:
 
 
 def _tagged(
-    data: TaskData[Ingested, Examples], network: Any, texts: Sequence[Text]
+    data: TaskData[Ingested, Examples], network: Any, texts: Sequence[Text], agreement: float
 ) -> list[dict[str, Any]]:
     """Returns the tokens, tags and entities of each text."""
     from stages.networks.prediction import predict as apply
 
     examples = _examples(data, texts)
     offsets = examples.offsets
-    found, probability = decode(partial(apply, network), examples, np.arange(len(texts)))
+    found, probability = decode(partial(apply, network), examples, np.arange(len(texts)), agreement)
     spans = entities.find(found, examples.tag_names, offsets)
     written, names = tags.convert(found, examples.tag_names, offsets, examples.original)
     bounds = np.searchsorted(spans.texts, np.arange(len(texts) + 1))
