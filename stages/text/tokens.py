@@ -59,10 +59,11 @@ def _contraction_pattern() -> re.Pattern[str]:
     return re.compile(f"{forms}|{_word_pattern().pattern}", re.IGNORECASE)
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Returns where each word of a text starts and ends, with punctuation marks as words of their
-    own."""
-    return [match.span() for match in _word_pattern().finditer(text)]
+def spans(text: str, contractions: bool = False) -> list[tuple[int, int]]:
+    """Returns where each word of a text starts and ends, with punctuation marks and, if
+    `contractions`, the short forms of English as words of their own."""
+    pattern = _contraction_pattern() if contractions else _word_pattern()
+    return [match.span() for match in pattern.finditer(text)]
 
 
 @dataclass(frozen=True)

@@ -143,3 +143,20 @@ def test_a_vocabulary_is_extended_by_short_forms() -> None:
     extended = words.extended(["n't", "a-b", "'s"])
     assert extended.tokens[words.size :] == ["n't", "'s"]
     assert extended.encode(["he doesn't"]).unknown == []
+
+
+def test_words_stand_where_their_spans_say() -> None:
+    text = "  Ada's café\u0301, isn't it?"
+    words = tokens.Words([], [], False, True)
+    assert [text[first:after] for first, after in tokens.spans(text[:13])] == list(
+        words.count([text[:13]])
+    )
+    apart = [text[first:after] for first, after in tokens.spans(text, contractions=True)]
+    assert apart == ["Ada", "'s", "café\u0301", ",", "is", "n't", "it", "?"]
+
+
+def test_words_are_looked_up_as_they_are() -> None:
+    words = tokens.Words([*tokens.SPECIAL, "the cat", "Rome"], [0, 0, 0, 2, 1], False, False)
+    assert words.lookup(["Rome", "the cat", "rome", "<pad>"]).tolist() == [4, 3, 1, 1]
+    longer = words.extended(["paris"])
+    assert longer.lookup(["Paris", "PARIS", "Rome"]).tolist() == [5, 5, 4]

@@ -35,8 +35,8 @@ class Parameters(Section):
         "feature_crf",
     ]
     penalties: Annotated[list[Penalty], Field(min_length=1)] = [
-        Penalty(c1=0.05, c2=0.05),
-        Penalty(c1=0.2, c2=0.01),
+        Penalty(c1=0.1, c2=0.1),
+        Penalty(c1=0.0, c2=0.5),
     ]
     iterations: Count = 100
 

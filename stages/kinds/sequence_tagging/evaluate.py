@@ -11,6 +11,7 @@ from stages.drawing import COLOURS, shown
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
 from stages.kinds.sequence_tagging import Examples, Ingested
+from stages.kinds.sequence_tagging.agreeing import Agreement
 from stages.kinds.sequence_tagging.decoding import decode
 from stages.kinds.sequence_tagging.judging import Judge, judge
 from stages.kinds.sequence_tagging.scores import SCORES
@@ -22,9 +23,13 @@ SHOWN = 30
 
 
 class Parameters(Judged):
-    """draws, seed: of the bootstrap over test sentences from which the interval of F1 comes."""
+    """agreement: how far the occurrences of a name in neighbouring sentences agree on its type: 0:
+        not at all; 1: it is the same. It helps where sentences stand in their documents' order.
+    draws, seed: of the bootstrap over test sentences from which the interval of F1 comes.
+    """
 
     score: Annotated[str, one_of(SCORES)] = "f1"
+    agreement: Agreement = 0.0
     draws: Count = 1000
     seed: Seed = 0
 
@@ -44,7 +49,7 @@ def evaluate(
     """
     examples = data.examples
     tagged = {
-        split: decode(predict, examples, examples.numbers_of(split))
+        split: decode(predict, examples, examples.numbers_of(split), parameters.agreement)
         for split in ("validation", "test")
     }
     test = judge(data, "test")

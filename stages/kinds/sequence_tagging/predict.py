@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -19,6 +19,7 @@ from stages.files import conll, raw, raw_json
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.sequence_tagging import Examples, Ingested, lexicon
+from stages.kinds.sequence_tagging.agreeing import Agreement
 from stages.kinds.sequence_tagging.decoding import decode
 from stages.kinds.sequence_tagging.ingest import Parameters as Layout
 from stages.kinds.sequence_tagging.tokenize_text import CHARACTERS, WORDS
@@ -32,10 +33,13 @@ PLAIN = ".txt"
 
 
 class Parameters(Section):
-    """texts: whose entities are found. sentences: without any text, so many of the test split."""
+    """texts: whose entities are found. sentences: without any text, so many of the test split.
+    agreement: as in `evaluate`; texts that are given together are neighbours.
+    """
 
     texts: list[Annotated[str, Field(min_length=1)]] = []
     sentences: Count = 8
+    agreement: Agreement = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     """
     data: TaskData[Ingested, Examples] = request.data
     texts = _texts(request, parameters)
-    rows = _tagged(data, network, texts)
+    rows = _tagged(data, network, texts, parameters.agreement)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     page = "".join(f"{_marked(row)}\n" for row in rows)
     if any(value is not None for name, value in vars(request.arguments).items() if name != "task"):
@@ -98,12 +102,13 @@ def _texts(request: Request, parameters: Parameters) -> list[Text]:
     assert isinstance(layout, Layout)
     if arguments.text is not None and arguments.input is not None:
         raise InputError("expected --text or --input, received both")
+    apart = partial(_apart, contractions=_has_contractions(request.data))
     if arguments.input is not None:
-        return _read(arguments.input, layout)
+        return _read(arguments.input, layout, apart)
     if arguments.text is not None:
         parameters = request.validated({"texts": arguments.text}, Parameters)
     if parameters.texts:
-        return [_apart(text, f"text {text[:40]!r}") for text in parameters.texts]
+        return [apart(text, f"text {text[:40]!r}") for text in parameters.texts]
     place, offsets = request.data.examples.tokens_of("test")
     words = request.data.ingested.read(["token"])["token"].tolist()[place]
     return [
@@ -112,15 +117,15 @@ def _texts(request: Request, parameters: Parameters) -> list[Text]:
     ]
 
 
-def _read(path: Path, layout: Layout) -> list[Text]:
-    """Reads the texts of a file."""
+def _read(path: Path, layout: Layout, apart: Callable[[str, str], Text]) -> list[Text]:
+    """Reads the texts of a file; `apart` splits a text, of which it is told the place."""
     suffix = raw.suffix_of(path)
     if suffix in raw_json.SUFFIXES:
         raw.check_file(path)
         found = []
         for place, entry in raw_json.objects(path, layout.encoding):
             if isinstance(entry.get("text"), str):
-                found.append(_apart(entry["text"], place))
+                found.append(apart(entry["text"], place))
             else:
                 found.append(_joined(conll.texts_at(place, entry, layout.tokens)))
         if not found:
@@ -130,7 +135,7 @@ def _read(path: Path, layout: Layout) -> list[Text]:
         raw.check_file(path)
         lines = raw.lines(raw.read_text(path, layout.encoding))
         found = [
-            _apart(line, f"{path}, line {number}")
+            apart(line, f"{path}, line {number}")
             for number, line in enumerate(lines, 1)
             if line.strip()
         ]
@@ -141,9 +146,17 @@ def _read(path: Path, layout: Layout) -> list[Text]:
     return [_joined(rows["token"].tolist()) for _, rows in table.groupby("sentence")]
 
 
-def _apart(text: str, place: str) -> Text:
+def _has_contractions(data: TaskData[Ingested, Examples]) -> bool:
+    """Whether the short forms of English are words of their own in the training sentences."""
+    words = tokens.from_json(data.text(WORDS))
+    assert isinstance(words, tokens.Words)
+    ids = words.lookup(["n't", "'s"])
+    return bool(((ids != tokens.UNKNOWN) & (ids < data.examples.known)).any())
+
+
+def _apart(text: str, place: str, contractions: bool = False) -> Text:
     """Splits a text into words and punctuation marks."""
-    spans = tokens.spans(text)
+    spans = tokens.spans(text, contractions)
     if not spans:
         raise InputError(f"{place}: expected at least one word, received none")
     return Text(text, spans)
@@ -157,14 +170,14 @@ def _joined(words: Sequence[str]) -> Text:
 
 
 def _tagged(
-    data: TaskData[Ingested, Examples], network: Any, texts: Sequence[Text]
+    data: TaskData[Ingested, Examples], network: Any, texts: Sequence[Text], agreement: float
 ) -> list[dict[str, Any]]:
     """Returns the tokens, tags and entities of each text."""
     from stages.networks.prediction import predict as apply
 
     examples = _examples(data, texts)
     offsets = examples.offsets
-    found, probability = decode(partial(apply, network), examples, np.arange(len(texts)))
+    found, probability = decode(partial(apply, network), examples, np.arange(len(texts)), agreement)
     spans = entities.find(found, examples.tag_names, offsets)
     written, names = tags.convert(found, examples.tag_names, offsets, examples.original)
     bounds = np.searchsorted(spans.texts, np.arange(len(texts) + 1))

@@ -70,7 +70,7 @@ SAMPLES = [
     ),
     _sample(
         {"scheme": "iob2"},
-        {},
+        {"agreement": 0.5},
         [
             {
                 "cell": "lstm",
@@ -79,6 +79,7 @@ SAMPLES = [
                 "shapes": None,
                 "crf": False,
                 "bidirectional": False,
+                "balance": True,
             },
         ],
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from stages import predict
 from stages.kinds.sequence_tagging.ingest import Parameters as Layout
-from stages.kinds.sequence_tagging.predict import _read
+from stages.kinds.sequence_tagging.predict import _apart, _read
 from tests.kinds.sequence_tagging.project import SAMPLE
 from tests.tasks import error_of
 
@@ -45,6 +45,12 @@ def test_entities_stand_where_their_offsets_say(capsys: pytest.CaptureFixture[st
     assert marked.endswith("\n")
 
 
+def test_short_forms_stand_apart_where_those_of_training_do() -> None:
+    text = "Bart's dog doesn't bark."
+    assert _apart(text, "", True).tokens == ["Bart", "'s", "dog", "does", "n't", "bark", "."]
+    assert _apart(text, "").tokens[:3] == ["Bart", "'", "s"]
+
+
 def test_each_form_of_a_file_gives_the_same_texts(folder: Path) -> None:
     words = ["Ada", "Byron", "lives", "in", "Rome", "."]
     files = {
@@ -57,7 +63,7 @@ def test_each_form_of_a_file_gives_the_same_texts(folder: Path) -> None:
     layout = Layout.model_validate(SAMPLE.entry["ingest"])
     for name, content in files.items():
         Path(name).write_text(content)
-        (text,) = _read(Path(name), layout)
+        (text,) = _read(Path(name), layout, _apart)
         assert (text.text, text.tokens) == ("Ada Byron lives in Rome .", words), name
 
 
