@@ -15,7 +15,7 @@ from stages.formats import FileFormat
 from stages.kinds.sequence_tagging import Ingested
 from stages.sections import Count, Name
 from stages.splits import SPLITS, ByCount, ByFraction
-from stages.text import entities, splitting, tags, tokens
+from stages.text import entities, splitting, tags
 from stages.text.tags import Scheme
 
 log = logging.getLogger("reprise")
@@ -32,9 +32,6 @@ class Parameters(FileFormat):
     tokens, tags, document: the keys of a JSON object: the lists of tokens and of tags, and what
         names the document of a sentence, if there is such.
     scheme: how tags mark entities; `auto`: found from the training sentences.
-    apart: whether training tokens are split into words and punctuation marks, web addresses left
-        out, as the tokens of the other splits are: `don't` and `@reprise` of training into `don`,
-        `'`, `t` and `@`, `reprise`.
     group: `document`: whole documents are split, in their order; null: sentences, in theirs.
     split: fractions or numbers of sentences or documents; or files of the folder.
     """
@@ -46,7 +43,6 @@ class Parameters(FileFormat):
     tags: Name = "tags"
     document: Name | None = None
     scheme: Literal["auto"] | Scheme = "auto"
-    apart: bool = False
     group: Literal["document"] | None = None
     split: ByFraction | ByCount | splitting.ByFile
 
@@ -109,44 +105,16 @@ def ingest(tables: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.D
         )
     first = table.iloc[offsets[:-1]]
     table = table.assign(tag=after[repaired])[["token", "tag", "sentence", "split"]]
-    if parameters.apart:
-        table = _apart(table, scheme)
     return table.astype({"sentence": np.int32, "split": np.int8}), Ingested(
         scheme=scheme,
         sentences=_counts(first["split"]),
         documents=_counts(first.drop_duplicates(["split", "document"])["split"]),
-        tokens=_counts(table["split"]),
+        tokens=_counts(splits),
         entities=_counts(of_split),
         repaired=_counts(splits[changed]),
         types=sorted(set(found.types[of_split == 0].tolist())),
         foreign=foreign,
     )
-
-
-def _apart(table: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
-    """Returns the table with training tokens in pieces, which are all of their token's entity."""
-    train = table[table["split"] == 0]
-    ids, names = tags.encode(train["tag"])
-    bounds = np.append(np.flatnonzero(train["sentence"].diff().ne(0)), len(train))
-    ids, names = tags.convert(ids, names, bounds, "iob2")
-    pieces = [_pieces(token) for token in train["token"]]
-    counts = np.array([len(each) for each in pieces])
-    ends = np.cumsum(counts)
-    follows = np.ones(ends[-1], bool)
-    follows[ends - counts] = False
-    inside = [names.index(f"I{name[1:]}") if name != tags.OUTSIDE else 0 for name in names]
-    ids = np.where(follows, np.array(inside)[ids].repeat(counts), ids.repeat(counts))
-    ids, names = tags.convert(ids, names, np.append(0, ends)[bounds], scheme)
-    split = train.loc[train.index.repeat(counts)].assign(
-        token=[piece for each in pieces for piece in each], tag=np.array(names, object)[ids]
-    )
-    return pd.concat([split, table[table["split"] != 0]], ignore_index=True)
-
-
-def _pieces(token: str) -> list[str]:
-    if "://" in token:
-        return [token]
-    return [token[first:after] for first, after in tokens.spans(token)] or [token]
 
 
 def _counts(splits: Any) -> dict[str, int]:

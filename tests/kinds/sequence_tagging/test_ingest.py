@@ -34,44 +34,6 @@ def test_documents_are_split_in_their_order() -> None:
     assert table.loc[table["sentence"] == 0, "token"].tolist()[2:4] == ["lives", "in"]
 
 
-@pytest.mark.parametrize(
-    ("scheme", "expected"),
-    [("iob2", "O O O O O B I I I I O B O B"), ("iobes", "O O O O O B I I I E O S O S")],
-)
-def test_training_tokens_come_apart_as_those_of_the_other_splits(
-    folder: Path, scheme: str, expected: str
-) -> None:
-    """A token's entity is that of all of its pieces; web addresses stay whole."""
-    begin, end = ("B", "I") if scheme == "iob2" else ("B", "E")
-    one = "B" if scheme == "iob2" else "S"
-    train = [
-        f"@x/O don't/O A-B/{begin}-X .C/{end}-X http://y.z/a-b/O",
-        f"D/{one}-Y ,/O E/{one}-Y",
-    ]
-    write_files(train, ["don't/O"], [f"A-B/{one}-X"])
-    write_parameters(
-        ingest={
-            "file": "data/raw/parts",
-            "group": None,
-            "split": FILES,
-            "scheme": scheme,
-            "apart": True,
-        }
-    )
-    about = ingested()
-    table = tables.read(Path("data/ingested/x/table.parquet"))
-    own = table[table["split"] == 0]
-    words = "@ x don ' t A - B . C http://y.z/a-b D , E"
-    assert own["token"].tolist() == words.split()
-    assert own["sentence"].tolist() == [0] * 11 + [1] * 3
-    kinds = ["O"] * 5 + ["X"] * 5 + ["O", "Y", "O", "Y"]
-    assert [tag[0] for tag in own["tag"]] == expected.split()
-    assert [tag[2:] or "O" for tag in own["tag"]] == kinds
-    assert table["token"].tolist()[-2:] == ["don't", "A-B"]
-    assert about["tokens"] == {"train": 14, "validation": 1, "test": 1}
-    assert about["entities"] == {"train": 3, "validation": 0, "test": 1}
-
-
 @pytest.mark.usefixtures("project")
 def test_sentences_are_split_and_those_left_over_are_in_none() -> None:
     write_parameters(ingest={"group": None, "split": {"train": 20, "validation": 4, "test": 2}})
