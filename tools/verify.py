@@ -2,7 +2,7 @@
 committed `dvc.lock`.
 
 python -m tools.verify                                # all tasks
-python -m tools.verify --task next_word               # one of them
+python -m tools.verify --task next_word               # one of them; several: repeat --task
 python -m tools.verify --emulate haswell              # small tasks, once, on an emulated processor
 
 There is no cache and no run-cache, and the two runs differ in folder, hash seed, time zone, locale
@@ -46,7 +46,11 @@ SMALL = ("sum_of_two", "next_word")
 
 def main(arguments: list[str]) -> None:
     parser = command.parser(__doc__, task=False)
-    parser.add_argument("--task", help="run this task alone")
+    parser.add_argument(
+        "--task",
+        action="append",
+        help="run this task alone, or several times those that are named",
+    )
     parser.add_argument("--emulate", choices=emulation.MODELS, help="a processor to emulate")
     parser.add_argument(
         "--tolerance",
@@ -57,14 +61,15 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     root = Path.cwd()
     tasks = [*verified.digests(root)]
-    if given.task is not None and given.task not in tasks:
-        raise InputError(f"expected the name of a task in dvc.lock, received {given.task!r}")
+    for task in given.task or []:
+        if task not in tasks:
+            raise InputError(f"expected the name of a task in dvc.lock, received {task!r}")
     if given.emulate and given.task is None and not {*SMALL} <= {*tasks}:
         raise InputError(
             f"expected the tasks {', '.join(SMALL)} in dvc.lock, or the name of another small one "
             "with --task (TASK=NAME), received neither"
         )
-    only = [given.task] if given.task else [*SMALL] if given.emulate else None
+    only = given.task or ([*SMALL] if given.emulate else None)
     rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         emulated = emulation.install(Path(folder), given.emulate) if given.emulate else {}
