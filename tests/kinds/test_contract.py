@@ -44,14 +44,25 @@ every_variant = pytest.mark.parametrize(("kind", "sample", "variant"), CASES)
 every_trained = pytest.mark.parametrize(
     "number", range(len(CASES)), ids=[case.id for case in CASES]
 )
-# The last variant of each kind's first sample, for what trains anew; make test-all takes all.
+# The last variant of each kind's first sample, where each one takes long; make test-all takes all.
 FIRST = dict(reversed(SAMPLES))
+MARKS = [
+    [SLOW] * (variant is not FIRST[kind].variants[-1])
+    for case in CASES
+    for kind, _, variant in [case.values]
+]
 some_variants = pytest.mark.parametrize(
+    ("kind", "sample", "variant"),
+    [
+        pytest.param(*case.values, id=case.id, marks=marks)
+        for case, marks in zip(CASES, MARKS, strict=True)
+    ],
+)
+some_trained = pytest.mark.parametrize(
     "number",
     [
-        pytest.param(number, id=case.id, marks=[SLOW] * (variant is not FIRST[kind].variants[-1]))
-        for number, case in enumerate(CASES)
-        for kind, _, variant in [case.values]
+        pytest.param(number, id=case.id, marks=marks)
+        for number, (case, marks) in enumerate(zip(CASES, MARKS, strict=True))
     ],
 )
 
@@ -209,7 +220,7 @@ def test_outputs_have_the_shape_of_targets_and_masks(
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=SLOW) for seed in (1, 2))])
-@every_variant
+@some_variants
 def test_each_example_of_a_batch_is_answered_as_it_is_alone(
     kind: str, sample: Sample, variant: dict[str, Any], seed: int, prepare: Prepare, tmp_path: Path
 ) -> None:
@@ -294,7 +305,7 @@ def test_a_saved_model_predicts_the_same_in_plain_keras(number: int, tmp_path: P
     np.testing.assert_array_equal(predict(recurrent.accelerate(loaded), batches), expected)
 
 
-@some_variants
+@some_trained
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     number: int, tmp_path: Path
 ) -> None:
@@ -307,7 +318,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert written[0][0] != written[2][0]
 
 
-@some_variants
+@some_trained
 def test_it_learns_eight_examples_by_heart(number: int, prepare: Prepare) -> None:
     kind, sample, variant = CASES[number].values
     fields = kinds.module(kind, "train").Parameters.model_fields

@@ -90,6 +90,7 @@ def test_dvc_shows_the_plots_of_every_task(samples: Path, run: Run) -> None:
             assert plots["data"][path.relative_to(samples).as_posix()][0]["url"]
 
 
+@pytest.mark.slow
 def test_a_new_kind_is_a_folder_and_an_entry(project: Path, forked: Run) -> None:
     """The kind `parity`, which CONTRIBUTING.md explains: no other stage runs again."""
     shutil.copytree(
