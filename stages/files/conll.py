@@ -106,8 +106,8 @@ class _Rows:
             return
         if self.layout.comments and line.startswith("#"):
             return
-        token, tag = self._fields(f"{self.path}, line {number}", line)
         place = f"{self.path}, line {number}"
+        token, tag = self._fields(place, line)
         self.found.append((token, tag, self._sentence, self._document, place))
         self._open = self._filled = True
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from stages.batching import Batch, padded
 from stages.kinds.sequence_tagging import Examples
+from stages.kinds.sequence_tagging.lexicon import SHAPES
 from stages.kinds.sequence_tagging.train import Sentences
 from stages.text import tags
 
@@ -16,8 +17,10 @@ from stages.text import tags
 Agreement = Annotated[float, Field(ge=0, le=1)]
 # Sentences before and behind one that are its neighbours.
 REACH = 20
-# The shapes without a capital letter, by their ids in `lexicon`.
-_NO_NAMES = (1, 6, 7, 10)
+# The ids of shapes without a capital letter.
+_NO_NAMES = [
+    SHAPES.index(shape) + 1 for shape in ("small letters", "digits", "digits and marks", "marks")
+]
 
 
 class Agreed(Sentences):

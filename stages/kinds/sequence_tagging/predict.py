@@ -79,8 +79,15 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         `type`, `probability`. The probability of an entity is that of its least probable tag.
     """
     data: TaskData[Ingested, Examples] = request.data
-    texts = _texts(request, parameters)
-    rows = _tagged(data, network, texts, parameters.agreement)
+    known = lexicon.from_json(
+        data.text(WORDS),
+        data.text(CHARACTERS),
+        digits=data.examples.digits,
+        longest=data.examples.longest,
+    )
+    texts = _texts(request, parameters, known)
+    examples = _examples(data.examples, known, texts)
+    rows = _tagged(examples, network, texts, parameters.agreement)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     page = "".join(f"{_marked(row)}\n" for row in rows)
     if any(value is not None for name, value in vars(request.arguments).items() if name != "task"):
@@ -96,13 +103,13 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     return Prediction(files, pd.DataFrame(found[:SHOWN]), "entities and their probability")
 
 
-def _texts(request: Request, parameters: Parameters) -> list[Text]:
+def _texts(request: Request, parameters: Parameters, known: lexicon.Lexicon) -> list[Text]:
     """Returns the texts that are asked for, each with at least one token."""
     arguments, layout = request.arguments, request.layout
     assert isinstance(layout, Layout)
     if arguments.text is not None and arguments.input is not None:
         raise InputError("expected --text or --input, received both")
-    apart = partial(_apart, contractions=_has_contractions(request.data))
+    apart = partial(_apart, contractions=_has_contractions(known, request.data.examples.known))
     if arguments.input is not None:
         return _read(arguments.input, layout, apart)
     if arguments.text is not None:
@@ -146,12 +153,11 @@ def _read(path: Path, layout: Layout, apart: Callable[[str, str], Text]) -> list
     return [_joined(rows["token"].tolist()) for _, rows in table.groupby("sentence")]
 
 
-def _has_contractions(data: TaskData[Ingested, Examples]) -> bool:
-    """Whether the short forms of English are words of their own in the training sentences."""
-    words = tokens.from_json(data.text(WORDS))
-    assert isinstance(words, tokens.Words)
-    ids = words.lookup(["n't", "'s"])
-    return bool(((ids != tokens.UNKNOWN) & (ids < data.examples.known)).any())
+def _has_contractions(known: lexicon.Lexicon, ids_known: int) -> bool:
+    """Whether the short forms of English are words of their own in the training sentences, which
+    have the first `ids_known` ids."""
+    ids = known.words.lookup(["n't", "'s"])
+    return bool(((ids != tokens.UNKNOWN) & (ids < ids_known)).any())
 
 
 def _apart(text: str, place: str, contractions: bool = False) -> Text:
@@ -170,12 +176,11 @@ def _joined(words: Sequence[str]) -> Text:
 
 
 def _tagged(
-    data: TaskData[Ingested, Examples], network: Any, texts: Sequence[Text], agreement: float
+    examples: Examples, network: Any, texts: Sequence[Text], agreement: float
 ) -> list[dict[str, Any]]:
-    """Returns the tokens, tags and entities of each text."""
+    """Returns the tokens, tags and entities of each text, which are the examples."""
     from stages.networks.prediction import predict as apply
 
-    examples = _examples(data, texts)
     offsets = examples.offsets
     found, probability = decode(partial(apply, network), examples, np.arange(len(texts)), agreement)
     spans = entities.find(found, examples.tag_names, offsets)
@@ -218,12 +223,8 @@ def _entity(text: Text, start: int, end: int, kind: str, probability: np.ndarray
     }
 
 
-def _examples(data: TaskData[Ingested, Examples], texts: Sequence[Text]) -> Examples:
+def _examples(examples: Examples, known: lexicon.Lexicon, texts: Sequence[Text]) -> Examples:
     """Returns the texts as examples of the test split."""
-    examples = data.examples
-    known = lexicon.from_json(
-        data.text(WORDS), data.text(CHARACTERS), digits=examples.digits, longest=examples.longest
-    )
     words = [word for text in texts for word in text.tokens]
     encoded = known.encode(words)
     return replace(
