@@ -3,7 +3,6 @@ baselines."""
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ def main(arguments: list[str]) -> None:
     task = command.parser(__doc__).parse_args(arguments).task
     chosen = parameters.arithmetic()
     arithmetic.use(chosen)
-    from stages.networks.prediction import predict
+    from stages.networks.prediction import Predictor
 
     kind = parameters.kind(task)
     module, package = kinds.module(kind, "evaluate"), kinds.package(kind)
@@ -49,10 +48,10 @@ def main(arguments: list[str]) -> None:
     with naming(f"task {task}"):
         evaluation = module.evaluate(
             TaskData(task, package.Ingested, package.Examples),
-            partial(predict, network),
+            Predictor(network),
             baselines,
             section,
-            lambda prepared, name: partial(predict, retraining(prepared, name)),
+            lambda prepared, name: Predictor(retraining(prepared, name)),
         )
     score = kinds.module(kind, "scores").SCORES[section.score]
     scores = compared(scores_of(evaluation, about), baselines.scores, section.score, score)

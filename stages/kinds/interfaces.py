@@ -7,7 +7,7 @@ classes that the kind's package names, so these types are `Any` here and exact i
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from stages.kinds.data import (
 from stages.networks.parameters import Training
 from stages.scores import Score
 from stages.sections import Section
+
+if TYPE_CHECKING:
+    from stages.networks.prediction import Predictor
 
 
 class Package(Protocol):
@@ -166,16 +169,17 @@ class Evaluate(Protocol):
     def evaluate(
         self,
         data: TaskData[Any, Any],
-        predict: Callable[..., np.ndarray],
+        predict: "Predictor",
         baselines: Baselines,
         parameters: Any,
-        retrain: Callable[[Any, str], Callable[..., np.ndarray]],
+        retrain: Callable[[Any, str], "Predictor"],
     ) -> Evaluation:
         """Scores the network on the test split.
 
         Args:
             predict: the network: batches, and optionally what is kept of the outputs -> that, for
-                all examples, as `stages.networks.training.predict`.
+                all examples, as `stages.networks.prediction.predict`; it is its attribute
+                `network`.
             baselines: what `baseline` returned.
             retrain: examples and a name -> as `predict`, of a network that is trained on them for
                 as many epochs as validation chose.

@@ -47,6 +47,22 @@ def predict(
     return outputs
 
 
+class Predictor:
+    """A trained network, to be called as `predict` with it.
+
+    Attributes:
+        network: the Keras model.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self.network = network
+
+    def __call__(
+        self, batches: Batches, reduce: Reduce | None = None, batch_size: int = 512
+    ) -> np.ndarray:
+        return predict(self.network, batches, reduce, batch_size)
+
+
 def _of_one_shape(arrays: list[np.ndarray]) -> np.ndarray:
     """Returns the arrays as one, each filled up with zeros behind its own values."""
     shape = np.max([array.shape[1:] for array in arrays], axis=0).astype(int)
