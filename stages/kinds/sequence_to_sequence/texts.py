@@ -261,4 +261,5 @@ def detokenized(words: Sequence[str]) -> str:
 def _in_number(words: Sequence[str], place: int) -> bool:
     around = [words[place - 1] if place else "", *words[place + 1 : place + 2]]
     in_digits = len(around) == 2 and all(word.isdecimal() for word in around)
-    return in_digits and (words[place] != "," or len(around[1]) == 3)
+    # A comma between groups of three digits, not one behind a year.
+    return in_digits and (words[place] != "," or len(around[0]) <= 3 == len(around[1]))
