@@ -180,10 +180,9 @@ def encode(
         )
     found = shortened(found, longest)
     copies, unknown = Copying(source_tokenizer, target_tokenizer).copies(found)
-    ends = np.cumsum(found.lengths)[:-1]
-    split_copies = np.split(copies, ends) if len(copies) else [copies] * len(found.lengths)
-    parts = zip(np.split(found.ids, ends), split_copies, unknown.words, strict=True)
-    return [Source(*part) for part in parts]
+    ends = np.cumsum(found.lengths)
+    parts = zip(ends - found.lengths, ends, unknown.words, strict=True)
+    return [Source(found.ids[first:end], copies[first:end], words) for first, end, words in parts]
 
 
 def sources_of(

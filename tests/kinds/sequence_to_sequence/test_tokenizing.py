@@ -233,6 +233,7 @@ def test_a_source_of_unknown_words_alone_can_be_copied() -> None:
     assert source.ids.tolist() == [1, 1, 1]
     assert source.copies.tolist() == [5, 6, 5]
     assert texts.decode([3, 6, 1, 5], source.unknown, tokenizer) == "a y <unk> x"
+    assert texts.encode([], tokenizer, tokenizer) == []
 
 
 @pytest.mark.parametrize("unit", ["words", "characters", "bytes"])
