@@ -1,0 +1,145 @@
+"""The network's outputs for the test sources beside their references, and its scores by the length
+of the source."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import pandas as pd
+
+from stages import drawing
+from stages.files.task_data import TaskData
+from stages.kinds.data import Baselines, Evaluation, Judged
+from stages.kinds.sequence_to_sequence import Examples, Ingested, judging, texts
+from stages.kinds.sequence_to_sequence.decoding import Decoding
+from stages.kinds.sequence_to_sequence.scores import SCORES
+from stages.kinds.sequence_to_sequence.train import Pairs
+from stages.kinds.sequence_to_sequence.writing import Writer, Written
+from stages.sections import Count, one_of
+from stages.text import overlap
+
+if TYPE_CHECKING:
+    from stages.networks.prediction import Predictor
+
+
+class Parameters(Judged, Decoding):
+    """How outputs are searched for, and
+
+    errors: how many of the test outputs that are least like their references, by chrF, are listed.
+    """
+
+    score: Annotated[str, one_of(SCORES)] = "bleu"
+    errors: Count = 50
+
+
+def evaluate(
+    data: TaskData[Ingested, Examples],
+    predict: "Predictor",
+    baselines: Baselines,
+    parameters: Parameters,
+    retrain: Callable[[Any, str], "Predictor"],
+) -> Evaluation:
+    """Scores the network on the test split.
+
+    Returns:
+        The scores of its outputs; the task's score of those of greedy search; and `token_accuracy`
+        and `perplexity` of the targets' tokens, each after the true ones before it. The curve is
+        `method`, `length`, `texts`, `score`: the task's score by the length of the source.
+        `outputs.jsonl` has all outputs, `errors.jsonl` those that are least like their references.
+    """
+    name = parameters.score
+    test, validation = (judging.pairs_of(data, split) for split in ("test", "validation"))
+    written = _outputs(predict, data, "test", parameters)
+    counts = overlap.count([output.text for output in written], test.references)
+    scores = counts.scores() | counts.intervals()
+    if parameters.beams > 1:
+        decoding = parameters.model_copy(update={"beams": 1})
+        greedy = [output.text for output in _outputs(predict, data, "test", decoding)]
+        scores[f"greedy_{name}"] = overlap.count(greedy, test.references, [name]).scores()[name]
+    found = [output.text for output in _outputs(predict, data, "validation", parameters)]
+    on_validation = overlap.count(found, validation.references).scores()
+    lines = _lines(test, written, counts)
+    worst = sorted(lines, key=lambda line: line["chrf"])[: parameters.errors]
+    return Evaluation(
+        scores | _of_tokens(predict, data.examples, "test"),
+        _curve(counts, test, name, baselines),
+        f"{name} by the number of words of the source",
+        files={"outputs.jsonl": _json_lines(lines), "errors.jsonl": _json_lines(worst)},
+        validation=on_validation | _of_tokens(predict, data.examples, "validation"),
+        signatures=overlap.signatures(test.references),
+    )
+
+
+def _outputs(
+    predict: "Predictor", data: TaskData[Ingested, Examples], split: str, decoding: Decoding
+) -> list[Written]:
+    """Returns the best output for each source of a split."""
+    examples, tokenizers = data.examples, texts.tokenizers(data)
+    writer = Writer(predict.network, examples, tokenizers[1], decoding)
+    sources = texts.sources_of(data, examples.numbers_of(split), tokenizers)
+    return [best for best, *_ in writer.outputs(sources)]
+
+
+def _lines(
+    test: judging.Compared, written: Sequence[Written], counts: overlap.Counts
+) -> list[dict[str, Any]]:
+    """Returns each test output, its source and its references, as JSON has them."""
+    likeness = counts.by_group(np.arange(counts.texts), counts.texts)["chrf"]
+    return [
+        {
+            "source": source,
+            "output": output.text,
+            "references": references,
+            "chrf": round(chrf, 2),
+            "log_probability": round(output.log_probability, 4),
+        }
+        for source, output, references, chrf in zip(
+            test.sources, written, test.references, likeness, strict=True
+        )
+    ]
+
+
+def _json_lines(lines: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _of_tokens(predict: "Predictor", examples: Examples, split: str) -> dict[str, float]:
+    """Returns how many of a split's tokens were the likeliest, and their perplexity."""
+    copy = "copies" in predict.network.input
+    kept = predict(Pairs(examples, examples.numbers_of(split), copy), _nats_and_hits, 64)
+    nats, hits = kept[kept[..., 2] > 0][:, :2].astype(np.float64).T
+    return {"token_accuracy": float(hits.mean()), "perplexity": float(np.exp(nats.mean()))}
+
+
+def _nats_and_hits(outputs: Any, batch: dict[str, Any]) -> Any:
+    """Returns -log p of each target, whether it is the likeliest token, and the mask,
+    (..., 3). Logits and logarithms of probabilities are the same here."""
+    from stages.networks.backend import tf
+
+    targets = batch["targets"]
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+    hits = tf.cast(tf.argmax(outputs, -1, output_type=targets.dtype) == targets, tf.float32)
+    return tf.stack([nats, hits, batch["mask"]], -1)
+
+
+def _curve(
+    counts: overlap.Counts, test: judging.Compared, name: str, baselines: Baselines
+) -> pd.DataFrame:
+    """Returns the score of the network and of the baselines by the length of the source."""
+    labels, groups = judging.lengths(test.sources)
+    found: dict[str, Any] = {"model": {"by_length": counts.by_group(groups, len(labels))}}
+    found |= baselines.scores
+    sizes = np.bincount(groups, minlength=len(labels))
+    tables = [
+        pd.DataFrame(
+            {"method": method, "length": labels, "texts": sizes, "score": entry["by_length"][name]}
+        )
+        for method, entry in found.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def draw(axes: Any, curve: pd.DataFrame) -> None:
+    """Draws the score of each method over the length of the source."""
+    drawing.draw_methods(axes, curve, "length", "score", "words of the source", "score", marker="o")
