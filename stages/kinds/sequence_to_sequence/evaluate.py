@@ -3,6 +3,7 @@ of the source."""
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 from stages import drawing
 from stages.files.task_data import TaskData
 from stages.kinds.data import Baselines, Evaluation, Judged
-from stages.kinds.sequence_to_sequence import Examples, Ingested, judging, texts
+from stages.kinds.sequence_to_sequence import Examples, Ingested, texts
 from stages.kinds.sequence_to_sequence.decoding import Decoding
+from stages.kinds.sequence_to_sequence.judging import Judge, by_length, judge
 from stages.kinds.sequence_to_sequence.scores import SCORES
 from stages.kinds.sequence_to_sequence.train import Pairs
 from stages.kinds.sequence_to_sequence.writing import Writer, Written
@@ -49,16 +51,17 @@ def evaluate(
         `outputs.jsonl` has all outputs, `errors.jsonl` those that are least like their references.
     """
     name = parameters.score
-    test, validation = (judging.pairs_of(data, split) for split in ("test", "validation"))
-    written = _outputs(predict, data, "test", parameters)
-    counts = overlap.count([output.text for output in written], test.references)
+    test, validation = (judge(data, split) for split in ("test", "validation"))
+    splits = _outputs(predict, data, ["test", "validation"], parameters)
+    written = splits["test"]
+    counts = test.count([output.text for output in written])
     scores = counts.scores() | counts.intervals()
     if parameters.beams > 1:
-        decoding = parameters.model_copy(update={"beams": 1})
-        greedy = [output.text for output in _outputs(predict, data, "test", decoding)]
-        scores[f"greedy_{name}"] = overlap.count(greedy, test.references, [name]).scores()[name]
-    found = [output.text for output in _outputs(predict, data, "validation", parameters)]
-    on_validation = overlap.count(found, validation.references).scores()
+        greedy = _outputs(predict, data, ["test"], parameters.model_copy(update={"beams": 1}))
+        found = [output.text for output in greedy["test"]]
+        scores[f"greedy_{name}"] = test.count(found, [name]).scores()[name]
+    found = [output.text for output in splits["validation"]]
+    on_validation = validation.count(found).scores()
     lines = _lines(test, written, counts)
     worst = sorted(lines, key=lambda line: line["chrf"])[: parameters.errors]
     return Evaluation(
@@ -72,25 +75,28 @@ def evaluate(
 
 
 def _outputs(
-    predict: "Predictor", data: TaskData[Ingested, Examples], split: str, decoding: Decoding
-) -> list[Written]:
-    """Returns the best output for each source of a split."""
+    predict: "Predictor",
+    data: TaskData[Ingested, Examples],
+    splits: Sequence[str],
+    decoding: Decoding,
+) -> dict[str, list[Written]]:
+    """Returns the best output for each source of some splits. Together they are of fewer
+    shapes."""
     examples, tokenizers = data.examples, texts.tokenizers(data)
+    numbers = np.concatenate([examples.numbers_of(split) for split in splits])
     writer = Writer(predict.network, examples, tokenizers[1], decoding)
-    sources = texts.sources_of(data, examples.numbers_of(split), tokenizers)
-    return [best for best, *_ in writer.outputs(sources)]
+    found = iter(writer.outputs(texts.sources_of(data, numbers, tokenizers)))
+    return {split: [best for best, *_ in islice(found, examples.pairs[split])] for split in splits}
 
 
-def _lines(
-    test: judging.Compared, written: Sequence[Written], counts: overlap.Counts
-) -> list[dict[str, Any]]:
+def _lines(test: Judge, written: Sequence[Written], counts: overlap.Counts) -> list[dict[str, Any]]:
     """Returns each test output, its source and its references, as JSON has them."""
     likeness = counts.by_group(np.arange(counts.texts), counts.texts)["chrf"]
     return [
         {
             "source": source,
             "output": output.text,
-            "references": references,
+            "references": [text for text in references if text],
             "chrf": round(chrf, 2),
             "log_probability": round(output.log_probability, 4),
         }
@@ -123,17 +129,20 @@ def _nats_and_hits(outputs: Any, batch: dict[str, Any]) -> Any:
     return tf.stack([nats, hits, batch["mask"]], -1)
 
 
-def _curve(
-    counts: overlap.Counts, test: judging.Compared, name: str, baselines: Baselines
-) -> pd.DataFrame:
+def _curve(counts: overlap.Counts, test: Judge, name: str, baselines: Baselines) -> pd.DataFrame:
     """Returns the score of the network and of the baselines by the length of the source."""
-    labels, groups = judging.lengths(test.sources)
-    found: dict[str, Any] = {"model": {"by_length": counts.by_group(groups, len(labels))}}
+    found: dict[str, Any] = {"model": {"by_length": test.by_length(counts)}}
     found |= baselines.scores
-    sizes = np.bincount(groups, minlength=len(labels))
+    words = np.array([len(source.split()) for source in test.sources])
+    sizes = np.bincount(by_length(words)[0])
     tables = [
         pd.DataFrame(
-            {"method": method, "length": labels, "texts": sizes, "score": entry["by_length"][name]}
+            {
+                "method": method,
+                "length": test.lengths,
+                "texts": sizes,
+                "score": entry["by_length"][name],
+            }
         )
         for method, entry in found.items()
     ]

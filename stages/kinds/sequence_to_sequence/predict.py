@@ -27,6 +27,10 @@ from stages.text import tokens
 
 # Test sources that stand in for `texts`.
 EXAMPLES = 5
+# Of the picture, in points: its axes, and the names of tokens. Of these, so many characters stand
+# side by side; and characters of the title.
+WIDTH, HEIGHT, SMALLEST, LARGEST = 400, 130, 5, 9
+CHARACTERS, TITLE = 80, 40
 # How line breaks and tabs are shown where a text has a line of its own.
 _BREAKS = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -98,7 +102,10 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     tokenizers = texts.tokenizers(data)
     asked = _asked(data, tokenizers, parameters.texts, places)
     writer = Writer(network, data.examples, tokenizers[1], parameters)
-    found = writer.outputs([each.source for each in asked], attention=not asking)
+    sources = [each.source for each in asked]
+    pictured = 0 if asking else 1
+    found = writer.outputs(sources[:pictured], attention=True)
+    found += writer.outputs(sources[pictured:])
     answers = [
         (each, outputs[: parameters.show]) for each, outputs in zip(asked, found, strict=True)
     ]
@@ -106,7 +113,8 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     page = "".join(_page(*answer) for answer in answers)
     if asking:
         return Answer(lines, page)
-    title = f"attention: {shown(asked[0].text, 40)!r} to {shown(found[0][0].text, 40)!r}"
+    first = asked[0].text
+    title = f"attention to {first if len(first) <= TITLE else f'{first[: TITLE - 1]}…'!r}"
     files = {"outputs.jsonl": lines, "outputs.txt": page}
     return Prediction(files, _attention(asked[0], found[0][0]), title)
 
@@ -171,11 +179,11 @@ def expect_readable(place: str, ids: np.ndarray, longest: int) -> None:
 
 def _named(text: str, source: Source, tokenizer: tokens.Tokenizer) -> Asked:
     """Returns a source with the names of its tokens, those that training does not know as well."""
-    others = iter(tokenizer.encode([text.strip()]).unknown)
-    is_unknown = (source.ids == tokens.UNKNOWN).tolist()
+    is_unknown = source.ids == tokens.UNKNOWN
+    others = iter(tokenizer.encode([text.strip()]).unknown if is_unknown.any() else [])
     names = [
-        next(others) if unknown else tokenizer.token(number)
-        for number, unknown in zip(source.ids.tolist(), is_unknown, strict=True)
+        next(others) if number == tokens.UNKNOWN else tokenizer.token(number)
+        for number in source.ids.tolist()
     ]
     return Asked(text, source, names, list(dict.fromkeys(compress(names, is_unknown))))
 
@@ -231,8 +239,9 @@ def draw(axes: Any, table: pd.DataFrame) -> None:
     weights = table["weight"].to_numpy().reshape(len(sides["output"]), len(sides["source"]))
     axes.imshow(weights, cmap="Reds", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
+    upright = len("".join(sides["source"])) + len(sides["source"]) > CHARACTERS
     for set_ticks, names, room, rotation in (
-        (axes.set_xticks, sides["source"], WIDTH, 90 if len(sides["source"]) > 8 else 0),
+        (axes.set_xticks, sides["source"], WIDTH, 90 if upright else 0),
         (axes.set_yticks, sides["output"], HEIGHT, 0),
     ):
         # As many names as there is room for.
@@ -243,10 +252,6 @@ def draw(axes: Any, table: pd.DataFrame) -> None:
     axes.set_ylabel("output")
 
 
-# Of the picture, in points, and of the names of its tokens.
-WIDTH, HEIGHT, SMALLEST, LARGEST = 400, 130, 5, 9
-
-
 def _label(token: str) -> str:
     """Returns a token as people read it: without the space before it, if it has more."""
-    return shown(str(token).strip() or str(token).replace(" ", "␣"), 24)
+    return shown(str(token).strip() or str(token).replace(" ", "␣"), 14)

@@ -38,7 +38,7 @@ class Writer:
 
     def outputs(self, sources: Sequence[Source], *, attention: bool = False) -> list[list[Written]]:
         """Returns the outputs for each source, the best ones first."""
-        found = self._decoder.decode(sources, attention)
+        found = self._decoder.decode(sources, attention) if sources else []
         return [
             [self._written(output, source.unknown) for output in outputs]
             for source, outputs in zip(sources, found, strict=True)
