@@ -24,6 +24,9 @@ from stages.text import overlap
 if TYPE_CHECKING:
     from stages.networks.prediction import Predictor
 
+# Texts whose probabilities of all tokens are held at a time.
+TEXTS = 64
+
 
 class Parameters(Judged, Decoding):
     """How outputs are searched for, and
@@ -112,21 +115,30 @@ def _json_lines(lines: Sequence[dict[str, Any]]) -> str:
 
 def _of_tokens(predict: "Predictor", examples: Examples, split: str) -> dict[str, float]:
     """Returns how many of a split's tokens were the likeliest, and their perplexity."""
-    copy = "copies" in predict.network.input
-    kept = predict(Pairs(examples, examples.numbers_of(split), copy), _nats_and_hits, 64)
+    from stages.networks import pointer
+    from stages.networks.backend import tf
+    from stages.networks.generation import Generator
+
+    ids = examples.sizes["target"]
+    copy = Generator(predict.network, ids).copies
+
+    def nats_and_hits(outputs: Any, batch: dict[str, Any]) -> Any:
+        """Returns -log p of each target, whether it is the likeliest token, and the mask,
+        (batch, steps, 3)."""
+        targets = batch["targets"]
+        if copy:
+            copies = batch["given"]["copies"]
+            logs = pointer.log_probabilities(outputs, ids, copies, examples.extended)
+        else:
+            logs = tf.nn.log_softmax(outputs[:, :, :ids])
+        nats = -tf.gather(logs, targets, axis=-1, batch_dims=2)
+        hits = tf.cast(tf.argmax(logs, -1, output_type=targets.dtype) == targets, tf.float32)
+        return tf.stack([nats, hits, batch["mask"]], -1)
+
+    pairs = Pairs(examples, examples.numbers_of(split), copy)
+    kept = predict(pairs, nats_and_hits, TEXTS)
     nats, hits = kept[kept[..., 2] > 0][:, :2].astype(np.float64).T
     return {"token_accuracy": float(hits.mean()), "perplexity": float(np.exp(nats.mean()))}
-
-
-def _nats_and_hits(outputs: Any, batch: dict[str, Any]) -> Any:
-    """Returns -log p of each target, whether it is the likeliest token, and the mask,
-    (..., 3). Logits and logarithms of probabilities are the same here."""
-    from stages.networks.backend import tf
-
-    targets = batch["targets"]
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
-    hits = tf.cast(tf.argmax(outputs, -1, output_type=targets.dtype) == targets, tf.float32)
-    return tf.stack([nats, hits, batch["mask"]], -1)
 
 
 def _curve(counts: overlap.Counts, test: Judge, name: str, baselines: Baselines) -> pd.DataFrame:

@@ -32,7 +32,7 @@ ENTRY: dict[str, Any] = {
     "tokenize_text": {"shared": False, "longest_source": 6},
     "baseline": {},
     "train": TRAIN,
-    "evaluate": {"beams": 3, "errors": 4},
+    "evaluate": {"score": "chrf", "beams": 3, "errors": 4},
     "predict": {"beams": 3, "show": 2},
 }
 
@@ -41,7 +41,7 @@ def rows() -> list[dict[str, Any]]:
     """Returns pairs, a third of which has two targets."""
     drawn, found = random.Random(1), []
     for number in range(120):
-        words = drawn.choices(list(WORDS), k=(3, 5)[number % 2])
+        words = drawn.choices(list(WORDS), k=(4, 6)[number % 2])
         target = " ".join(WORDS[word] for word in reversed(words))
         targets = [target, f"{target} again"] if number % 3 == 0 else target
         found.append({"source": " ".join(words), "target": targets})

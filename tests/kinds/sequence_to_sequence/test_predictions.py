@@ -74,7 +74,7 @@ def test_several_outputs_are_the_best_of_the_beams() -> None:
 
 
 def test_a_file_of_sources_is_a_table_or_lines() -> None:
-    sources = [TEXT, "ett två tre fyra fem", "fem"]
+    sources = [TEXT, "ett två tre fyra fem ett", "fem"]
     expected = answers(*(word for text in sources for word in ("--text", text)))
     assert [line["source"] for line in expected] == sources
     Path("lines.txt").write_text("".join(f"{text}\n" for text in sources))
@@ -160,9 +160,9 @@ def test_the_picture_names_as_many_tokens_as_there_is_room_for() -> None:
         (["--text", "  "], "--text: expected a text with more than white space, received '  '"),
         (["--text", "\udcff"], "--text: expected a valid string"),
         (["--text", "zebra quagga"], "text 'zebra quagga': expected at least one token that"),
-        (["--text", "ett " * 6], "expected at most 5 tokens, as many as the longest source of"),
-        (["--input", "long.txt"], "long.txt, line 3: expected at most 5 tokens"),
-        (["--input", "long.csv"], "long.csv, row 2: expected at most 5 tokens"),
+        (["--text", "ett " * 7], "expected at most 6 tokens, as many as the longest source of"),
+        (["--input", "long.txt"], "long.txt, line 3: expected at most 6 tokens"),
+        (["--input", "long.csv"], "long.csv, row 2: expected at most 6 tokens"),
         (["--input", "none.csv"], "none.csv"),
         (["--input", "gap.csv"], "gap.csv, row 2: expected a text, received an empty one"),
         (["--input", "other.csv"], "expected the column 'source', found 'text'"),
@@ -173,8 +173,8 @@ def test_the_picture_names_as_many_tokens_as_there_is_room_for() -> None:
 def test_questions_that_are_wrong_are_one_error(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("long.txt").write_text("ett\n\n" + "ett " * 6 + "\n")
-    Path("long.csv").write_text("source\nett\n" + "ett " * 6 + "\n")
+    Path("long.txt").write_text("ett\n\n" + "ett " * 7 + "\n")
+    Path("long.csv").write_text("source\nett\n" + "ett " * 7 + "\n")
     Path("other.csv").write_text("text\nett\n")
     Path("gap.csv").write_text("source,n\nett,1\n,2\n")
     assert message in error_of(predict.main, ["x", *arguments], monkeypatch)
