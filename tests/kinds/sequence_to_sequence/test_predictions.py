@@ -79,8 +79,7 @@ def test_a_file_of_sources_is_a_table_or_lines() -> None:
     assert [line["source"] for line in expected] == sources
     Path("lines.txt").write_text("".join(f"{text}\n" for text in sources))
     pd.DataFrame({"other": 1, "source": sources}).to_csv("table.csv", index=False)
-    Path("table.jsonl").write_text("".join(json.dumps({"source": text}) + "\n" for text in sources))
-    for name in ("lines.txt", "table.csv", "table.jsonl"):
+    for name in ("lines.txt", "table.csv"):
         found = answers("--input", name)
         assert [line["source"] for line in found] == sources
         for line, other in zip(found, expected, strict=True):

@@ -74,25 +74,25 @@ def test_validation_is_scored_as_test_is() -> None:
     assert "validation_skill" in json.loads((EVALUATION / "scores.json").read_text())
 
 
-@pytest.mark.parametrize("split", ["validation", "test"])
-def test_scores_of_tokens_are_those_of_a_loop_over_pairs(split: str) -> None:
+def test_scores_of_tokens_are_those_of_a_loop_over_pairs() -> None:
     network = keras.saving.load_model("data/models/x/model.keras")
-    examples, nats, hits = data().examples, [], []
-    for number in examples.numbers_of(split):
-        source, target = (
-            getattr(examples, f"{side}_ids")[start : start + length].tolist()
-            for side, start, length in (
-                ("source", examples.source_starts[number], examples.source_lengths[number]),
-                ("target", examples.target_starts[number], examples.target_lengths[number]),
+    examples = data().examples
+    for split, scores in (("test", model()), ("validation", model()["validation"])):
+        nats, hits = [], []
+        for number in examples.numbers_of(split):
+            source, target = (
+                getattr(examples, f"{side}_ids")[start : start + length].tolist()
+                for side, start, length in (
+                    ("source", examples.source_starts[number], examples.source_lengths[number]),
+                    ("target", examples.target_starts[number], examples.target_lengths[number]),
+                )
             )
-        )
-        likely = log_probabilities(network, source, target)
-        for place, token in enumerate([*target, tokens.END]):
-            nats.append(-likely[place, token])
-            hits.append(likely[place].argmax() == token)
-    scores = model() if split == "test" else model()["validation"]
-    assert scores["token_accuracy"] == pytest.approx(np.mean(hits))
-    assert scores["perplexity"] == pytest.approx(np.exp(np.mean(nats)), rel=1e-4)
+            likely = log_probabilities(network, source, target)
+            for place, token in enumerate([*target, tokens.END]):
+                nats.append(-likely[place, token])
+                hits.append(likely[place].argmax() == token)
+        assert scores["token_accuracy"] == pytest.approx(np.mean(hits))
+        assert scores["perplexity"] == pytest.approx(np.exp(np.mean(nats)), rel=1e-4)
 
 
 def test_the_curve_has_the_score_of_the_sources_of_each_length() -> None:
@@ -124,6 +124,7 @@ def test_the_outputs_that_are_least_like_their_references_are_listed() -> None:
     assert all(line in lines for line in worst)
 
 
+@pytest.mark.slow
 def test_another_score_and_greedy_search_alone() -> None:
     write_parameters(evaluate={"score": "exact_match", "beams": 1})
     evaluate.main(["x"])
