@@ -42,7 +42,7 @@ def test_expectation_maximisation_is_that_of_loops(iterations: int) -> None:
     lengths = rng.integers(0, 6, (12, 2))  # empty texts too
     pairs = [(rng.integers(0, 5, m).tolist(), rng.integers(0, 7, n).tolist()) for m, n in lengths]
     source, target = (
-        Words(np.array(sum((pair[side] for pair in pairs), [])), lengths[:, side], size)
+        Words(np.concatenate([np.array(pair[side], int) for pair in pairs]), lengths[:, side], size)
         for side, size in enumerate((5, 7))
     )
     lexicon = ibm1(source, target, iterations)

@@ -119,14 +119,12 @@ def _chosen(
 ) -> tuple[dict[str, list[str]], dict[str, float]]:
     """Returns the outputs by the value that has the best score on validation, the first of equals,
     and that value by its name."""
-    validation = splits["validation"]
-    found = {}
-    for value in values:
-        counts = validation.count(outputs(validation.sources, value), [score])
-        found[value] = counts.scores()[score]
+    validation, test = splits["validation"], splits["test"]
+    found = {value: outputs(validation.sources, value) for value in values}
+    scores = {value: validation.count(own, [score]).scores()[score] for value, own in found.items()}
     # All scores are better if they are higher.
-    best = max(found, key=lambda value: found[value])
-    return {key: outputs(split.sources, best) for key, split in splits.items()}, {name: best}
+    best = max(scores, key=lambda value: scores[value])
+    return {"validation": found[best], "test": outputs(test.sources, best)}, {name: best}
 
 
 def _first_words(sources: Sequence[str], words: int) -> list[str]:

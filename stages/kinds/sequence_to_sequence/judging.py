@@ -28,9 +28,7 @@ class Judge:
 
     @cached_property
     def _lengths(self) -> tuple[np.ndarray, list[str]]:
-        return groups_by_length(
-            np.array([len(source.split()) for source in self.sources], np.int64)
-        )
+        return by_length(np.array([len(source.split()) for source in self.sources], np.int64))
 
     @property
     def lengths(self) -> list[str]:
@@ -47,7 +45,7 @@ class Judge:
         return counts.by_group(groups, len(labels))
 
 
-def groups_by_length(words: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def by_length(words: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Groups texts by their length, so that the groups are about as large as each other.
 
     Args:
