@@ -1,6 +1,7 @@
 """Where raw files come from: a URL, an installed package, a seeded generator or `params.yaml`."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,6 +39,15 @@ class Docstrings(Section):
     sha256: Sha256
 
 
+class Summaries(Section):
+    """What the docstrings of installed packages say and their summaries, as JSON lines of `module`,
+    `text` and `summary`: see `packages.summaries`. None of the packages' code runs."""
+
+    file: FileName
+    summaries: Annotated[list[Package], Field(min_length=1)]
+    sha256: Sha256
+
+
 class Folder(Section):
     """Several downloads that belong together, in a folder called `file`."""
 
@@ -62,7 +72,7 @@ class Generated(Section):
     rows: Annotated[int, Field(ge=1, le=10_000_000)]
 
 
-Source = Download | Folder | PackageFile | Generated | InlineText | Docstrings
+Source = Download | Folder | PackageFile | Generated | InlineText | Docstrings | Summaries
 # Each source by the key that only it has.
 MODELS: dict[str, type[Section]] = {
     "url": Download,
@@ -71,6 +81,7 @@ MODELS: dict[str, type[Section]] = {
     "generator": Generated,
     "lines": InlineText,
     "docstrings": Docstrings,
+    "summaries": Summaries,
 }
 
 
@@ -113,12 +124,20 @@ def fetch(source: Source, seed: int) -> Path:
             write_text(target, "".join(line + "\n" for line in source.lines))
         case Docstrings():
             lines = packages.docstrings(packages.folder_of(source.docstrings))
-            with whole(target) as temporary:
-                temporary.write_text("".join(lines), encoding="utf-8")
-                name = f"the docstrings of the package {source.docstrings}"
-                expect_sha256(temporary, source.sha256, name)
+            name = f"the docstrings of the package {source.docstrings}"
+            _write_lines(target, lines, source.sha256, name)
+        case Summaries():
+            lines, name = packages.summaries(source.summaries), "the summaries of packages"
+            _write_lines(target, lines, source.sha256, name)
         case Generated():
             table = generators.GENERATORS[source.generator](source.rows, seed)
             with whole(target) as temporary:
                 table.to_csv(temporary, index=False, lineterminator="\n")
     return target
+
+
+def _write_lines(target: Path, lines: Iterable[str], sha256: str, name: str) -> None:
+    with whole(target) as temporary:
+        # The same bytes on every system.
+        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+        expect_sha256(temporary, sha256, name)

@@ -246,11 +246,7 @@ def _warn_of_shared(
             repeated.sum(),
         )
     if other := int((shared & ~repeated).sum()):
-        log.warning(
-            "%d sources stand in a split before theirs too, with another target: `components: "
-            "true` keeps them in one",
-            other,
-        )
+        log.warning("%d sources stand in a split before theirs too, with another target", other)
 
 
 def _place(table: pd.DataFrame, names: Sequence[str]) -> str:
