@@ -1,6 +1,8 @@
 """The raw data that is committed: complete, read as meant, and with a licence beside it."""
 
 import csv
+import gzip
+import re
 from collections import Counter
 
 import pandas as pd
@@ -11,7 +13,12 @@ from stages.formats import FileFormat, Wanted
 from tests.conftest import ROOT
 
 RAW = ROOT / "data/raw"
-FOLDERS = {"reviews": "CC BY 4.0", "wikigold": "CC-BY 4.0", "vectors": "Public Domain Dedication"}
+FOLDERS = {
+    "reviews": "CC BY 4.0",
+    "wikigold": "CC-BY 4.0",
+    "vectors": "Public Domain Dedication",
+    "tatoeba": "CC BY 2.0 FR",
+}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -51,6 +58,28 @@ def test_the_documents_of_wikigold_are_complete() -> None:
     assert (tokens.str[0] == "-DOCSTART-").sum() == 145
     assert set(tokens.str[1]) == {"O", "I-PER", "I-LOC", "I-ORG", "I-MISC"}
     assert (ROOT / "benchmarks/data/raw/wikigold/wikigold.conll.txt").samefile(path)
+
+
+def test_the_pairs_of_tatoeba_name_their_authors() -> None:
+    path = RAW / "tatoeba/swedish.tsv.gz"
+    names = ["sv", "en", "sv_id", "sv_author", "en_id", "en_author"]
+    table = raw_tables.read_raw(path, Wanted(names), FileFormat(file="data/raw/x"))
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        assert [*csv.reader(file, delimiter="\t")] == [names, *table.to_numpy().tolist()]
+    assert len(table) == 21_442
+    words = table[["sv", "en"]].map(lambda text: len(text.split()))
+    assert words.min(axis=None) == 1
+    assert words.max(axis=None) == 7
+    assert (table[["sv_author", "en_author"]] != "").all(axis=None)
+    for number in ("sv_id", "en_id"):
+        assert table[number].str.fullmatch(r"[1-9]\d*").all()
+        # A number is that of one sentence.
+        assert table.groupby(number)[number[:2]].nunique().max() == 1
+    # Swedish has three letters that English lacks.
+    has_them = table[["sv", "en"]].map(lambda text: bool(re.search("[åäöÅÄÖ]", text)))
+    assert has_them["sv"].mean() > 0.7 > 0.01 > has_them["en"].mean()
+    # Neither time nor name of a file, which would change the bytes.
+    assert path.read_bytes()[:8] == b"\x1f\x8b\x08\0\0\0\0\0"
 
 
 def test_the_vectors_that_ship() -> None:
