@@ -86,9 +86,11 @@ class Generator:
         memories, states = [], []
         for encoder, layers in zip(self._encoders, self._layers, strict=True):
             outputs, keys, *starts = encoder(source, training=False)
-            memories.append(list(Memory(outputs, keys, source > 0)))
+            memory = Memory(outputs, keys, source > 0)
+            memories.append(list(memory))
             flat = iter([tf.repeat(start[:, None], beams, 1) for start in starts])
-            states.append([[next(flat) for _ in own] for own in encoder_decoder.starts_of(layers)])
+            own = [[next(flat) for _ in group] for group in encoder_decoder.starts_of(layers)]
+            states.append(encoder_decoder.begin(layers, own, memory))
         return {"source": source, "memories": memories, "states": states}
 
     def _next(
@@ -101,7 +103,7 @@ class Generator:
         )
         known = tf.where(tokens < self.ids, tokens, UNKNOWN)
         parts = [
-            encoder_decoder.decode(layers, known, Memory(*memory), own, _run)
+            encoder_decoder.decode(layers, known, Memory(*memory), own, one_step=True)
             for layers, memory, own in zip(self._layers, held["memories"], states, strict=True)
         ]
         outputs = tf.add_n([part[0] for part in parts]) / len(parts)
@@ -127,14 +129,3 @@ def _encoder(network: keras.Model, layers: dict[str, Any]) -> keras.Model:
     starts = [layer.output for own in encoder_decoder.starts_of(layers) for layer in own]
     keys = layers["keys"]
     return keras.Model(network.input["source"], [keys.input, keys.output, *starts])
-
-
-def _run(layer: Any, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    """Runs one step of a recurrent layer for (texts, beams, features)."""
-    shape = tf.shape(inputs)
-    flat = [tf.reshape(tensor, [-1, tensor.shape[-1]]) for tensor in (inputs, *states)]
-    output, after = layer.cell(flat[0], flat[1:], training=False)
-    output, *after = (
-        tf.reshape(tensor, [shape[0], shape[1], tensor.shape[-1]]) for tensor in (output, *after)
-    )
-    return output, after

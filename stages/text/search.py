@@ -167,6 +167,7 @@ def repeated(paths: np.ndarray, *, tokens: bool, trigrams: bool) -> np.ndarray:
         parts.append(np.stack([row, beam, paths[:, :, -1]], -1).reshape(-1, 3))
     if trigrams and length > 2:
         same = (paths[:, :, :-2] == paths[:, :, -2:-1]) & (paths[:, :, 1:-1] == paths[:, :, -1:])
-        row, beam, place = np.nonzero(same)
-        parts.append(np.stack([row, beam, paths[row, beam, place + 2]], -1))
+        places = np.argwhere(same)
+        third = paths[places[:, 0], places[:, 1], places[:, 2] + 2]
+        parts.append(np.concatenate([places[:, :2], third[:, None]], 1))
     return np.concatenate(parts)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from stages.batching import Batch, cut_ahead, padded, plan
 from stages.kinds.sequence_to_sequence import Examples
+from stages.kinds.sequence_to_sequence.texts import Source
 from stages.sections import Count, Section
 from stages.text import search
 from stages.text.tokens import END
@@ -34,17 +35,6 @@ class Decoding(Section):
     longest: Count | None = None
     no_repeats: bool = False
     no_trigrams: bool = False
-
-
-@dataclass(frozen=True)
-class Source:
-    """A text to start from: its ids (tokens,); the targets' ids of the same tokens, (tokens,), or
-    none where nothing can be copied; and the different tokens that the targets' tokenizer does not
-    know, in their order."""
-
-    ids: np.ndarray
-    copies: np.ndarray
-    unknown: list[str]
 
 
 @dataclass(frozen=True)

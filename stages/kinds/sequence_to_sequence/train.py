@@ -28,6 +28,8 @@ class Parameters(Training):
     bidirectional: whether the encoder reads in both directions.
     attention: `multiplicative` or `additive`: see `stages.networks.attention`.
     decoder_layers: recurrent layers of the decoder. The first one asks, the others know the answer.
+    input_feeding: the last one asks, and the first one gets the answer with the next token, as
+        `stages.networks.feeding` has it. The network then loads only where Reprise is imported.
     embedding_dropout: part of the embeddings that is dropped in training; `dropout` is that of all
         layers' outputs.
     label_smoothing: share of a training target that is divided among all tokens.
@@ -35,7 +37,7 @@ class Parameters(Training):
         written (See et al., "Get to the point: summarization with pointer-generator networks",
         2017). So can words be that the tokenizer does not know.
     coverage: weight in the loss of attention that returns to where it has been (See et al., 2017);
-        null: 0.
+        null: 0. With `input_feeding` attention sees where it has been, too.
     """
 
     embedding: Count | None = None
@@ -43,6 +45,7 @@ class Parameters(Training):
     bidirectional: bool = True
     attention: Literal["multiplicative", "additive"] = "multiplicative"
     decoder_layers: Annotated[int, Field(ge=1, le=9)] = 2
+    input_feeding: bool = False
     embedding_dropout: Rate = 0.0
     label_smoothing: Rate = 0.0
     copy_tokens: Annotated[bool, Field(alias="copy")] = False
@@ -102,6 +105,8 @@ def build(examples: Examples, parameters: Parameters, name: str) -> Any:
         decoder_layers=parameters.decoder_layers,
         bidirectional=parameters.bidirectional,
         attention=parameters.attention,
+        input_feeding=parameters.input_feeding,
+        coverage=parameters.input_feeding and bool(parameters.coverage),
         gate=parameters.copy_tokens,
         weights=parameters.copy_tokens or bool(parameters.coverage),
         embedding_dropout=parameters.embedding_dropout,
