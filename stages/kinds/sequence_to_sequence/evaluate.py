@@ -68,11 +68,11 @@ def evaluate(
     lines = _lines(test, written, counts)
     worst = sorted(lines, key=lambda line: line["chrf"])[: parameters.errors]
     return Evaluation(
-        scores | _of_tokens(predict, data.examples, "test"),
+        scores | scores_of_tokens(predict, data.examples, "test"),
         _curve(counts, test, name, baselines),
         f"{name} by the number of words of the source",
         files={"outputs.jsonl": _json_lines(lines), "errors.jsonl": _json_lines(worst)},
-        validation=on_validation | _of_tokens(predict, data.examples, "validation"),
+        validation=on_validation | scores_of_tokens(predict, data.examples, "validation"),
         signatures=overlap.signatures(test.references),
     )
 
@@ -113,8 +113,9 @@ def _json_lines(lines: Sequence[dict[str, Any]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def _of_tokens(predict: "Predictor", examples: Examples, split: str) -> dict[str, float]:
-    """Returns how many of a split's tokens were the likeliest, and their perplexity."""
+def scores_of_tokens(predict: "Predictor", examples: Examples, split: str) -> dict[str, float]:
+    """Returns the share of a split's tokens, ends among them, that are the likeliest where the true
+    tokens before them are known, and their perplexity."""
     from stages.networks import pointer
     from stages.networks.backend import tf
     from stages.networks.generation import Generator

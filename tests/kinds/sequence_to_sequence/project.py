@@ -66,9 +66,15 @@ def data() -> TaskData[Ingested, Examples]:
     return TaskData("x", Ingested, Examples)
 
 
-def log_probabilities(network: Any, source: list[int], target: list[int]) -> np.ndarray:
-    """Returns log p of each token at each place of a target and at its end, (tokens + 1, ids), by
+def outputs_of(network: Any, source: list[int], target: list[int]) -> np.ndarray:
+    """Returns the network's outputs at each place of a target and at its end, (tokens + 1, ...), by
     one pair without padding."""
     inputs = {"source": np.array([source]), "target": np.array([[tokens.END, *target]])}
-    logits = np.asarray(network(inputs))[0].astype(np.float64)
+    return np.asarray(network(inputs))[0].astype(np.float64)
+
+
+def log_probabilities(network: Any, source: list[int], target: list[int]) -> np.ndarray:
+    """Returns log p of each token at each place of a target and at its end, (tokens + 1, ids), by a
+    network that copies none."""
+    logits = outputs_of(network, source, target)
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
