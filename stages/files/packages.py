@@ -63,8 +63,9 @@ def summaries(packages: Sequence[str]) -> Iterator[str]:
         for module, node, docstring in _documented(folder_of(package)):
             first, *rest = re.split(r"\n\s*\n", docstring.strip(), maxsplit=1)
             summary, prose = _plain(first), _plain(_NO_PROSE.split(rest[0])[0] if rest else "")
-            is_pair = summary.endswith(".") and 3 <= summary.count(" ") + 1 <= 30
-            if isinstance(node, ast.Module) or not is_pair or prose.count(" ") < 4:
+            is_summary = summary.endswith(".") and 3 <= summary.count(" ") + 1 <= 30
+            is_pair = is_summary and not _NO_PROSE.search(first) and prose.count(" ") >= 4
+            if isinstance(node, ast.Module) or not is_pair:
                 continue
             if (summary, prose) not in found:
                 found.add((summary, prose))
@@ -83,12 +84,13 @@ _NO_PROSE = re.compile(
 )
 # The marks around code, with the role that Sphinx gives it.
 _MARKS = re.compile(r"(?::[A-Za-z:+-]+:)?`+~?")
+_EMPHASIS = re.compile(r"\*{1,2}(\w+)\*{1,2}")
 # A word of a name such as split_words, SplitWords or HTTPError2.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def _plain(text: str) -> str:
-    return " ".join(_MARKS.sub("", text).split())
+    return " ".join(_EMPHASIS.sub(r"\1", _MARKS.sub("", text)).split())
 
 
 def _line(entry: dict[str, str]) -> str:

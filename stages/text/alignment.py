@@ -69,8 +69,9 @@ def ibm1(source: Words, target: Words, iterations: int) -> Lexicon:
     Args:
         source, target: of as many texts, of which the nth ones belong together.
     """
-    sources, firsts, targets = _pairs(source, target)
-    keys, kinds = np.unique(sources * target.size + targets, return_inverse=True)
+    pairs, firsts = _pairs(source, target)
+    keys, kinds = np.unique(pairs, return_inverse=True)
+    del pairs
     widths = np.diff(np.append(firsts, len(kinds)))
     given = keys // target.size
     counts: np.ndarray = np.ones(len(keys))
@@ -83,10 +84,10 @@ def ibm1(source: Words, target: Words, iterations: int) -> Lexicon:
     return Lexicon(given, keys % target.size, counts, probabilities)
 
 
-def _pairs(source: Words, target: Words) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns each target word with each source word of its text, the empty one first: their ids,
-    (pairs,) int64 each, those of one target word side by side; and between them the first pair of
-    each target word, (target words,)."""
+def _pairs(source: Words, target: Words) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each target word with each source word of its text, the empty one first, as the
+    number source id * target.size + target id, (pairs,) int64, those of one target word side by
+    side; and the place of the first one of each target word, (target words,)."""
     lengths = source.lengths.astype(np.int64) + 1
     starts = np.cumsum(lengths) - lengths
     extended = np.full(lengths.sum(), source.size, np.int64)
@@ -96,5 +97,9 @@ def _pairs(source: Words, target: Words) -> tuple[np.ndarray, np.ndarray, np.nda
     text = np.repeat(np.arange(len(lengths)), target.lengths)
     widths = lengths[text]
     firsts = np.cumsum(widths) - widths
-    places = np.arange(widths.sum()) - np.repeat(firsts - starts[text], widths)
-    return extended[places], firsts, np.repeat(target.ids.astype(np.int64), widths)
+    pairs = np.arange(widths.sum())
+    pairs -= np.repeat(firsts - starts[text], widths)
+    pairs = extended[pairs]
+    pairs *= target.size
+    pairs += np.repeat(target.ids, widths)
+    return pairs, firsts

@@ -1,6 +1,7 @@
 """Sources of raw files: which class each one has, and what it gives."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,15 @@ import pytest
 from stages.errors import InputError
 from stages.files import downloads, packages, sources
 from stages.files.parameters import validated
-from stages.files.sources import Docstrings, Download, Folder, Generated, PackageFile, fetch
+from stages.files.sources import (
+    Docstrings,
+    Download,
+    Folder,
+    Generated,
+    PackageFile,
+    Summaries,
+    fetch,
+)
 from stages.files.writing import sha256_of
 
 CONTENT = b"the content of a file"
@@ -92,6 +101,105 @@ def test_code_that_cannot_be_read_is_left_out_of_the_docstrings(tmp_path: Path) 
     (tmp_path / "old.py").write_text("print 'old'\n")
     (tmp_path / "odd.py").write_bytes(b"x = '\xff'\n")
     assert list(packages.docstrings(tmp_path)) == ['{"module": "good.py", "text": "Good."}\n']
+
+
+MODULE = '''"""What a module says is left out.
+
+It stands here in five words."""
+
+class HTTPServer2:
+    """Serve ``files`` of a :class:`~http.Folder`.
+
+    They are *read* when they are
+    asked for, by `name`.
+
+    Parameters
+    ----------
+    folder : str
+    """
+
+    def open_file(self):
+        """Open a file
+        of the folder.
+
+        It is opened for reading alone.
+        Args:
+            none
+        """
+
+    def again(self):
+        """Open a file of the folder.
+
+        It is opened for reading alone.
+        """
+
+    async def _(self):
+        """Wait for the next file.
+
+        There is one in the end.
+
+        >>> 1 + 1
+        """
+
+    def short(self):
+        """Too short.
+
+        But this is long enough, indeed."""
+
+    def no_point(self):
+        """Ends without a point
+
+        But this is long enough, indeed."""
+
+    def no_prose(self):
+        """Has no prose to speak of.
+
+        :param x: is not prose, of course
+        """
+
+    def few(self):
+        """Has too few words behind.
+
+        These are four words."""
+
+    def heading(self):
+        """
+        Notes
+        -----
+        These are notes.
+
+        And this is long enough, indeed."""
+'''
+SUMMARIES = [
+    (
+        "m.py",
+        "http server 2: They are read when they are asked for, by name.",
+        "Serve files of a http.Folder.",
+    ),
+    ("m.py", "open file: It is opened for reading alone.", "Open a file of the folder."),
+    ("m.py", "There is one in the end.", "Wait for the next file."),
+]
+
+
+def test_the_summaries_of_docstrings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site/own_package"
+    (folder / "tests").mkdir(parents=True)
+    for name in ("__init__.py", "a.py"):
+        (folder / name).write_text("")
+    for name in ("m.py", "tests/m.py", "test_m.py", "z.py"):
+        (folder / name).write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    lines = [
+        json.dumps({"module": f"own_package/{module}", "text": text, "summary": summary}) + "\n"
+        for module, text, summary in SUMMARIES
+    ]
+    sum_of_lines = hashlib.sha256("".join(lines).encode()).hexdigest()
+    source = {"file": "x.jsonl", "summaries": ["own_package"], "sha256": sum_of_lines}
+    assert sources.model_of(source, "sources.x") is Summaries
+    path = fetch(validated(source, Summaries, "sources.x"), 0)
+    assert path.read_text().splitlines(keepends=True) == lines
+    with pytest.raises(InputError, match="the summaries of packages"):
+        fetch(Summaries(**{**source, "sha256": SUM}), 0)
 
 
 @pytest.mark.parametrize("rows", [0, -1, 10**7 + 1, 10**12, 10**30, 1.5])

@@ -35,7 +35,7 @@ class Parameters(Section):
     shares: `ibm1` leaves a word of the source out if the likeliest one comes from it in a smaller
         share of its occurrences than this.
     iterations: of expectation maximisation, for IBM model 1.
-    word_pairs: pairs of words of both sides that IBM model 1 holds at most, with about 40 bytes
+    word_pairs: pairs of words of both sides that IBM model 1 holds at most, with about 50 bytes
         each; where training has more, it learns of the first texts.
     """
 
@@ -55,7 +55,7 @@ class Parameters(Section):
         *(0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
     ]
     iterations: Count = 10
-    word_pairs: Count = 30_000_000
+    word_pairs: Count = 20_000_000
 
 
 def baseline(
@@ -120,11 +120,15 @@ def _chosen(
     """Returns the outputs by the value that has the best score on validation, the first of equals,
     and that value by its name."""
     validation, test = splits["validation"], splits["test"]
-    found = {value: outputs(validation.sources, value) for value in values}
-    scores = {value: validation.count(own, [score]).scores()[score] for value, own in found.items()}
+    # Values that give the same outputs are scored once.
+    found: dict[tuple[str, ...], Any] = {}
+    for value in values:
+        found.setdefault(tuple(outputs(validation.sources, value)), value)
+    scores = {own: validation.count(own, [score]).scores()[score] for own in found}
     # All scores are better if they are higher.
-    best = max(scores, key=lambda value: scores[value])
-    return {"validation": found[best], "test": outputs(test.sources, best)}, {name: best}
+    best = max(scores, key=lambda own: scores[own])
+    chosen = found[best]
+    return {"validation": list(best), "test": outputs(test.sources, chosen)}, {name: chosen}
 
 
 def _first_words(sources: Sequence[str], words: int) -> list[str]:

@@ -108,13 +108,14 @@ def read(path: Path, parameters: Parameters) -> list[pd.DataFrame]:
 
 
 def ingest(tables: Sequence[pd.DataFrame], parameters: Parameters) -> tuple[pd.DataFrame, Ingested]:
-    """Returns a table of `source`, `target`, further references (null: none) and `split`, split
+    """Returns a table of `source`, `target`, further references (some empty) and `split`, split
     after split, and what is to be said of it."""
     table = pd.concat(
         [_pairs_of_file(number, file, parameters) for number, file in enumerate(tables)],
         ignore_index=True,
     )
     references = [name for name in table.columns if name == "target" or "reference" in name]
+    table[references] = table[references].fillna("")
     names = [file.attrs.get("file", "") for file in tables]
     empty = ((table["source"] == "") | (table["target"] == "")).to_numpy()
     if empty.all():
@@ -162,13 +163,12 @@ def _space_for_punctuation(mark: re.Match[str]) -> str:
 
 def _pairs_of_file(number: int, table: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     """Returns the `source`, `target`, further references, `group`, number of the `file` and `row`
-    of each row of one file. A missing source or target is empty, a missing reference None."""
+    of each row of one file. A missing text is empty."""
     sources = splitting.texts_of(table, parameters.source).str.strip()
     targets = _targets(table, parameters.target)
     targets += [splitting.texts_of(table, name).str.strip() for name in parameters.references]
     pairs = {"source": sources, "target": targets[0]}
-    for place, texts in enumerate(targets[1:], 2):
-        pairs[f"reference_{place}"] = texts.where(texts != "", None)
+    pairs |= {f"reference_{place}": texts for place, texts in enumerate(targets[1:], 2)}
     group = parameters.group
     groups = "" if group is None else splitting.groups_of(table, sources, group)
     rows = np.arange(1, len(table) + 1)

@@ -235,7 +235,7 @@ def decode(ids: Iterable[int], unknown: Sequence[str], tokenizer: tokens.Tokeniz
 
 # Where no space is: before some words, behind others, and on both sides of some.
 _CLOSING = frozenset([*".,!?;:)]}%…»", "n't", "'s", "'m", "'d", "'re", "'ve", "'ll"])
-_OPENING = frozenset("([{$£€#@¿¡«„")
+_OPENING = frozenset("([{$£€#@¿¡«")
 _JOINING = frozenset("-/'’_")
 
 
@@ -243,13 +243,13 @@ def detokenized(words: Sequence[str]) -> str:
     """Returns words and punctuation marks as people write them in a text: a mark stands at the word
     that it belongs to.
 
-    The rules are plain ones. Of two straight quotation marks the first one opens; a hyphen joins
+    The rules are plain ones. Of two quotation marks the first one opens; a hyphen joins
     two words; a point or comma between digits is part of a number.
     """
     pieces: list[str] = []
     is_open, joined = False, True
     for place, word in enumerate(words):
-        is_quote = word in ('"', "”", "“")
+        is_quote = word in ('"', "”", "“", "„")
         closes = word.lower() in _CLOSING or word in _JOINING or (is_quote and is_open)
         pieces.append(word if joined or closes else " " + word)
         joined = word in _OPENING or word in _JOINING or (is_quote and not is_open)
@@ -261,4 +261,5 @@ def detokenized(words: Sequence[str]) -> str:
 def _in_number(words: Sequence[str], place: int) -> bool:
     around = [words[place - 1] if place else "", *words[place + 1 : place + 2]]
     in_digits = len(around) == 2 and all(word.isdecimal() for word in around)
-    return in_digits and (words[place] != "," or len(around[1]) == 3)
+    # A comma between groups of three digits, not one behind a year.
+    return in_digits and (words[place] != "," or len(around[0]) <= 3 == len(around[1]))
