@@ -89,7 +89,7 @@ def _outputs(
     numbers = np.concatenate([examples.numbers_of(split) for split in splits])
     writer = Writer(predict.network, examples, tokenizers[1], decoding)
     found = iter(writer.outputs(texts.sources_of(data, numbers, tokenizers)))
-    return {split: [best for best, *_ in islice(found, examples.pairs[split])] for split in splits}
+    return {split: [best for (best,) in islice(found, examples.pairs[split])] for split in splits}
 
 
 def _lines(test: Judge, written: Sequence[Written], counts: overlap.Counts) -> list[dict[str, Any]]:

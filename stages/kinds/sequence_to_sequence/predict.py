@@ -91,8 +91,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         `outputs.jsonl`, a line for each source with its outputs, their tokens and
         log-probabilities, and its unknown tokens; `outputs.txt`, the same to read; and the
         attention of the best output for the first source, `output_place`, `output`,
-        `source_place`, `source`, `weight`.
-        Or the first two for what the command line asks for.
+        `source_place`, `source`, `weight`. Or the first two for what the command line asks for.
     """
     data: TaskData[Ingested, Examples] = request.data
     asking = any(
@@ -104,11 +103,9 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     writer = Writer(network, data.examples, tokenizers[1], parameters)
     sources = [each.source for each in asked]
     pictured = 0 if asking else 1
-    found = writer.outputs(sources[:pictured], attention=True)
-    found += writer.outputs(sources[pictured:])
-    answers = [
-        (each, outputs[: parameters.show]) for each, outputs in zip(asked, found, strict=True)
-    ]
+    found = writer.outputs(sources[:pictured], parameters.show, attention=True)
+    found += writer.outputs(sources[pictured:], parameters.show)
+    answers = list(zip(asked, found, strict=True))
     lines = "".join(json.dumps(_line(*answer), ensure_ascii=False) + "\n" for answer in answers)
     page = "".join(_page(*answer) for answer in answers)
     if asking:

@@ -36,11 +36,14 @@ class Writer:
         self._tokenizer = tokenizer
         self._decoder = Decoder(network, examples, decoding)
 
-    def outputs(self, sources: Sequence[Source], *, attention: bool = False) -> list[list[Written]]:
-        """Returns the outputs for each source, the best ones first."""
+    def outputs(
+        self, sources: Sequence[Source], count: int = 1, *, attention: bool = False
+    ) -> list[list[Written]]:
+        """Returns the `count` best outputs for each source, the best one first: fewer where the
+        search has found fewer."""
         found = self._decoder.decode(sources, attention) if sources else []
         return [
-            [self._written(output, source.unknown) for output in outputs]
+            [self._written(output, source.unknown) for output in outputs[:count]]
             for source, outputs in zip(sources, found, strict=True)
         ]
 
