@@ -27,6 +27,7 @@ class Batch(TypedDict):
         where the mask is 0 as well: 0 times NaN is NaN. None to predict from.
     mask: float32, 0 for what counts in no loss, such as padding. The batch that ends an epoch is
         filled up with examples whose mask is 0.
+    given: arrays by name that the loss takes besides.
     carried: (batch,) float32, 0 where training starts from a state of zero although an example
         came before.
     """
@@ -34,6 +35,7 @@ class Batch(TypedDict):
     inputs: dict[str, np.ndarray]
     targets: NotRequired[Any]
     mask: np.ndarray
+    given: NotRequired[dict[str, np.ndarray]]
     carried: NotRequired[np.ndarray]
 
 

@@ -55,6 +55,8 @@ def main(arguments: list[str]) -> None:
         )
     score = kinds.module(kind, "scores").SCORES[section.score]
     scores = compared(scores_of(evaluation, about), baselines.scores, section.score, score)
+    if evaluation.signatures:
+        scores["signatures"] = dict(evaluation.signatures)
     folder = Path("data/evaluations") / task
     judged_by = {"score": section.score, "direction": score.better}
     examples.write_arrays(folder, evaluation.arrays, judged_by)

@@ -58,6 +58,8 @@ class Evaluation:
         validation: its scores on the validation split, where the baselines have such.
         refitted: the scores of networks that were retrained during the test split.
         parts: the scores of parts of the test split or of single classes, by their names.
+        signatures: how scores were computed, where their names alone do not say it: of the
+            baselines' scores as of the network's.
     """
 
     scores: dict[str, float]
@@ -69,6 +71,7 @@ class Evaluation:
     validation: Mapping[str, float] = field(default_factory=dict)
     refitted: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 class Judged(Section):

@@ -32,6 +32,42 @@ def elementwise(function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Loss:
     return loss
 
 
+def cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> Any:
+    """Returns -log p of each target (batch, steps), from logits (batch, steps, ids).
+
+    smoothing: share of each target that is divided among all ids (Szegedy et al., "Rethinking the
+        Inception architecture", 2016).
+    """
+
+    @tf.custom_gradient
+    def apply(logits: Any) -> Any:
+        losses, total = _forward(targets, logits, smoothing)
+        return losses, lambda upstream: _backward(targets, logits, total, upstream, smoothing)
+
+    return apply(logits)
+
+
+# Compiled, and with the gradient written out, as there are half as many passes over (batch, steps,
+# ids) numbers then.
+@tf.function(jit_compile=True, autograph=False)
+def _forward(targets: Any, logits: Any, smoothing: float) -> tuple[Any, Any]:
+    highest = tf.reduce_max(logits, -1, keepdims=True)
+    total = tf.math.log(tf.reduce_sum(tf.exp(logits - highest), -1)) + highest[..., 0]
+    own = tf.gather(logits, targets, axis=-1, batch_dims=targets.shape.rank)
+    if smoothing:
+        own = (1 - smoothing) * own + smoothing * tf.reduce_mean(logits, -1)
+    return total - own, total
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _backward(targets: Any, logits: Any, total: Any, upstream: Any, smoothing: float) -> Any:
+    ids = tf.shape(logits)[-1]
+    is_target = tf.cast(tf.range(ids, dtype=targets.dtype) == targets[..., None], logits.dtype)
+    if smoothing:
+        is_target = (1 - smoothing) * is_target + smoothing / tf.cast(ids, logits.dtype)
+    return (tf.exp(logits - total[..., None]) - is_target) * upstream[..., None]
+
+
 def compute(
     network: keras.Model,
     loss: Loss,

@@ -62,30 +62,7 @@ def batches(
 def loss(parameters: Parameters) -> "Loss":
     """Returns the loss of a batch: the sum of -log p of each target, from logits, and how many
     targets there are."""
-    from stages.networks.backend import tf
-    from stages.networks.losses import elementwise
-
-    # Compiled, and with its gradient written out, as there are half as many passes over (batch,
-    # steps, vocabulary) numbers then.
-    @tf.function(jit_compile=True, autograph=False)
-    def forward(targets: Any, outputs: Any) -> tuple[Any, Any]:
-        highest = tf.reduce_max(outputs, -1, keepdims=True)
-        total = tf.math.log(tf.reduce_sum(tf.exp(outputs - highest), -1)) + highest[..., 0]
-        return total - tf.gather(outputs, targets, axis=-1, batch_dims=targets.shape.rank), total
-
-    @tf.function(jit_compile=True, autograph=False)
-    def backward(targets: Any, outputs: Any, total: Any, upstream: Any) -> Any:
-        is_target = tf.range(tf.shape(outputs)[-1], dtype=targets.dtype) == targets[..., None]
-        probabilities = tf.exp(outputs - total[..., None])
-        return (probabilities - tf.cast(is_target, outputs.dtype)) * upstream[..., None]
-
-    def cross_entropy(targets: Any, outputs: Any) -> Any:
-        @tf.custom_gradient
-        def apply(outputs: Any) -> Any:
-            losses, total = forward(targets, outputs)
-            return losses, lambda upstream: backward(targets, outputs, total, upstream)
-
-        return apply(outputs)
+    from stages.networks.losses import cross_entropy, elementwise
 
     return elementwise(cross_entropy)
 

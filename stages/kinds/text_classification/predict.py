@@ -11,8 +11,7 @@ from pydantic import Field
 
 from stages.drawing import COLOURS, shown
 from stages.errors import InputError
-from stages.files import texts as text_files
-from stages.formats import Wanted
+from stages.files import given
 from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.text_classification.explaining import Answered, Classifier
 from stages.kinds.text_classification.ingest import FOLDER
@@ -20,7 +19,7 @@ from stages.kinds.text_classification.ingest import Parameters as Layout
 from stages.kinds.text_classification.linear import from_json
 from stages.kinds.text_classification.tokenize_text import LINEAR, TOKENIZER
 from stages.sections import Name, Section, matching
-from stages.text import splitting, tokens
+from stages.text import tokens
 
 # Test texts that stand in for `texts`.
 EXAMPLES = 3
@@ -107,32 +106,13 @@ def _with_options(request: Request, parameters: Parameters) -> Parameters:
     if arguments.text is not None:
         values["texts"] = arguments.text
     elif arguments.input is not None:
-        values |= {"texts": _read(arguments.input, request.layout), "effects": 0}
+        assert isinstance(request.layout, Layout)
+        column = "text" if request.layout.label == FOLDER else request.layout.text
+        found = given.read(arguments.input, column, request.layout)
+        values |= {"texts": [text for _, text in found], "effects": 0}
     if arguments.effects is not None:
         values["effects"] = arguments.effects
     return request.validated(values, Parameters)
-
-
-def _read(path: Path, layout: Any) -> list[str]:
-    """Returns the texts of a file: of a table those in the task's column, else its lines, without
-    empty ones."""
-    assert isinstance(layout, Layout)
-    column = "text" if layout.label == FOLDER else layout.text
-    table_suffixes = (*text_files.TABLE_SUFFIXES, ".json", ".jsonl", ".ndjson")
-    is_table = path.name.lower().removesuffix(".gz").endswith(table_suffixes)
-    wanted = Wanted([column] if is_table else [])
-    (table,) = text_files.read_files(path, None, wanted, layout)
-    texts = splitting.texts_of(table, column if is_table else "text").tolist()
-    filled = [text for text in texts if text.strip()]
-    if not filled:
-        raise InputError(f"{path}: expected texts to label, received none")
-    if is_table and len(filled) < len(texts):
-        row = next(row for row, text in enumerate(texts, 1) if not text.strip())
-        raise InputError(
-            f"{path}, row {row}: expected a text, received an empty one: fill it in, or take out "
-            "the row"
-        )
-    return filled
 
 
 def _page(answer: Answered) -> str:

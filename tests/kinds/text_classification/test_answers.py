@@ -201,7 +201,7 @@ def test_of_a_long_text_runs_of_tokens_are_left_out(monkeypatch: pytest.MonkeyPa
         (["--text", "a", "--input", "b.csv"], "expected --text or --input, received both"),
         (["--input", "none.csv"], "none.csv"),
         (["--input", "other.csv"], "expected the column 'text', found 'words'"),
-        (["--input", "empty.txt"], "expected texts to label, received none"),
+        (["--input", "empty.txt"], "empty.txt: expected at least one text, received none"),
         (["--text", "a", "--effects", "-1"], "--effects: expected greater than or equal to 0"),
         (["--text", "\udcff"], "--text: expected a valid string"),
         (["--text", "  "], "--text: expected a text with more than white space, received '  '"),
