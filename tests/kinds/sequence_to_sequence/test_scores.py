@@ -41,7 +41,7 @@ def pairs(split: int) -> tuple[list[str], list[list[str]]]:
     table = pd.read_parquet("data/ingested/x/table.parquet").query(f"split == {split}")
     references = [
         [text for text in row if isinstance(text, str)]
-        for row in table[["target", "reference_2"]].to_numpy()
+        for row in table[["target", "reference_2"]].fillna("").to_numpy()
     ]
     return table["source"].tolist(), references
 
