@@ -40,8 +40,8 @@ def pairs(split: int) -> tuple[list[str], list[list[str]]]:
     """Returns the sources of a split and the references of each."""
     table = pd.read_parquet("data/ingested/x/table.parquet").query(f"split == {split}")
     references = [
-        [text for text in row if isinstance(text, str)]
-        for row in table[["target", "reference_2"]].to_numpy()
+        [text for text in row if text]
+        for row in table[["target", "reference_2"]].fillna("").to_numpy()
     ]
     return table["source"].tolist(), references
 
