@@ -20,6 +20,11 @@ from stages.networks.backend import keras
 
 Layers = Mapping[str, Any]
 
+# The standard deviation of embeddings before training. Keras's are a tenth of it, which recurrent
+# layers hardly notice: 2,000 pairs of short sentences are then not yet learned by heart after 15
+# epochs, rather than 8.
+DEVIATION = 0.3
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -93,11 +98,16 @@ def _layers(shape: Shape) -> dict[str, Any]:
     layers = keras.layers
     tied = layers.ReversibleEmbedding if shape.tied else layers.Embedding
     created = [layers.Dense(shape.units, use_bias=False, name="keys")]
+
+    def embed(kind: Any, ids: int, name: str) -> None:
+        start = keras.initializers.RandomNormal(stddev=DEVIATION)
+        created.append(kind(ids, shape.width, embeddings_initializer=start, name=name))
+
     if shape.shared:
-        created.append(tied(shape.target_ids, shape.width, name="embedding"))
+        embed(tied, shape.target_ids, "embedding")
     else:
-        created.append(layers.Embedding(shape.source_ids, shape.width, name="source_embedding"))
-        created.append(tied(shape.target_ids, shape.width, name="target_embedding"))
+        embed(layers.Embedding, shape.source_ids, "source_embedding")
+        embed(tied, shape.target_ids, "target_embedding")
     states = 2 if shape.cell == "lstm" else 1
     for number in range(1, shape.decoder_layers + 1):
         created += [
@@ -179,7 +189,7 @@ def decode(
         if one_step:
             hidden, weights, after = decoder.step(embedded, memory, states)
         else:
-            hidden, weights = decoder(embedded, *memory, *keras.tree.flatten(states))
+            hidden, weights = decoder(embedded, list(memory), list(states))
             after = []
     else:
         hidden, weights, after = _decode(layers, embedded, memory, states, one_step)

@@ -61,21 +61,22 @@ class FedDecoder(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
 
-    def build(self, embedded: Any, outputs: Any, keys: Any, *_: Any) -> None:
-        features = embedded[-1] + self.width
+    def build(self, embedded_shape: Any, memory_shape: Any, starts_shape: Any) -> None:
+        outputs_shape, keys_shape, _ = memory_shape
+        features = embedded_shape[-1] + self.width
         for cell in self.cells:
             cell.build((None, features))
             features = cell.units
-        for name, size in (("query", features), ("energy", keys[-1]), ("coverage", 1)):
+        for name, size in (("query", features), ("energy", keys_shape[-1]), ("coverage", 1)):
             if name in self.attention:
                 self.attention[name].build((None, None, None, size))
-        self.attentional.build((None, None, features + outputs[-1]))
+        self.attentional.build((None, None, features + outputs_shape[-1]))
 
-    def compute_output_spec(self, embedded: Any, outputs: Any, *_: Any) -> Any:
+    def compute_output_spec(self, embedded: Any, memory: Any, starts: Any) -> Any:
         shape = embedded.shape[:2]
         return tuple(
             keras.KerasTensor((*shape, size), embedded.dtype)
-            for size in (self.width, outputs.shape[1])
+            for size in (self.width, memory[0].shape[1])
         )
 
     def zeros(self, starts: Sequence[Any], memory: Memory) -> list[Any]:
@@ -86,28 +87,24 @@ class FedDecoder(keras.layers.Layer):
         return [tf.zeros(tf.concat([shape, [size]], 0)) for size in sizes]
 
     def call(
-        self, embedded: Any, outputs: Any, keys: Any, counted: Any, *starts: Any
+        self, embedded: Any, memory: Sequence[Any], starts: Sequence[Sequence[Any]]
     ) -> tuple[Any, Any]:
         """Returns the outputs at all steps (batch, steps, width), and the weights of attention
         (batch, steps, source steps).
 
         Args:
             embedded: (batch, steps, features) the tokens before each step.
-            outputs, keys, counted: a memory.
-            starts: (batch, units) the states of the recurrent layers before the first step.
+            memory: the parts of a `Memory`.
+            starts: (batch, units) the states of each recurrent layer before the first step.
         """
-        memory = Memory(outputs, keys, counted)
-        each = len(starts) // len(self.cells)
-        states: list[Any] = [
-            [start[:, None] for start in starts[first : first + each]]
-            for first in range(0, len(starts), each)
-        ]
+        memory = Memory(*memory)
+        states: list[Any] = [[start[:, None] for start in own] for own in starts]
         states += self.zeros(states, memory)
         steps = tf.shape(embedded)[1]
         inputs = tf.TensorArray(tf.float32, steps).unstack(tf.transpose(embedded, [1, 0, 2]))
         written = [
             tf.TensorArray(tf.float32, steps, element_shape=(embedded.shape[0], size))
-            for size in (self.width, outputs.shape[1])
+            for size in (self.width, memory.outputs.shape[1])
         ]
 
         def body(step: Any, states: Any, written: Any) -> Any:

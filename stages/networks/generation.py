@@ -21,19 +21,20 @@ class Generator:
     """A network, or several whose mean counts.
 
     Attributes:
-        copies: whether it copies tokens.
+        layers: of each member, by their names. copies: whether it copies tokens.
+        read: texts (texts, source steps) and the number of beams -> what a search holds of them.
     """
 
     def __init__(self, network: keras.Model, ids: int) -> None:
         """`ids`: how many ids the network writes."""
         members = [layer for layer in network.layers if isinstance(layer, keras.Model)]
         self.members, self.ids = members or [network], ids
-        self._layers = [{layer.name: layer for layer in one.layers} for one in self.members]
-        self.copies = "gate" in self._layers[0]
+        self.layers = [{layer.name: layer for layer in one.layers} for one in self.members]
+        self.copies = "gate" in self.layers[0]
         self._encoders = [
-            _encoder(one, own) for one, own in zip(self.members, self._layers, strict=True)
+            _encoder(one, own) for one, own in zip(self.members, self.layers, strict=True)
         ]
-        self._encode = tf.function(self._read, reduce_retracing=True)
+        self.read = tf.function(self._read, reduce_retracing=True)
         self._advance = tf.function(self._next, reduce_retracing=True)
 
     def begin(self, source: np.ndarray, copies: np.ndarray | None, beams: int) -> Step:
@@ -43,7 +44,7 @@ class Generator:
             source: (texts, source steps). copies: (texts, source steps) the id that stands for each
                 of its tokens, -1 for none.
         """
-        held = self._encode(tf.constant(source), beams)
+        held = self.read(tf.constant(source), beams)
         extended = 0
         if copies is not None and self.copies:
             extended = max(int(copies.max()) + 1 - self.ids, 0)
@@ -70,7 +71,7 @@ class Generator:
             source: (1, source steps). tokens: (outputs, steps) the tokens before each step.
         """
         outputs = len(tokens)
-        held = self._encode(tf.constant(source), outputs)
+        held = self.read(tf.constant(source), outputs)
         origins = tf.range(outputs, dtype=tf.int64)[None]
         found, none = [], tf.zeros((0, 3), tf.int64)
         for step in range(tokens.shape[1]):
@@ -84,7 +85,7 @@ class Generator:
         """Returns what a search holds of some texts: for each member its memory, and the states
         (texts, beams, units) of its decoder's layers."""
         memories, states = [], []
-        for encoder, layers in zip(self._encoders, self._layers, strict=True):
+        for encoder, layers in zip(self._encoders, self.layers, strict=True):
             outputs, keys, *starts = encoder(source, training=False)
             memory = Memory(outputs, keys, source > 0)
             memories.append(list(memory))
@@ -104,7 +105,7 @@ class Generator:
         known = tf.where(tokens < self.ids, tokens, UNKNOWN)
         parts = [
             encoder_decoder.decode(layers, known, Memory(*memory), own, one_step=True)
-            for layers, memory, own in zip(self._layers, held["memories"], states, strict=True)
+            for layers, memory, own in zip(self.layers, held["memories"], states, strict=True)
         ]
         outputs = tf.add_n([part[0] for part in parts]) / len(parts)
         weights = tf.add_n([part[1] for part in parts]) / len(parts)

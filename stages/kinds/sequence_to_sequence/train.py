@@ -74,9 +74,9 @@ def loss(parameters: Parameters) -> "Loss":
 
     def of_batch(outputs: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
         targets, mask = batch["targets"], batch["mask"]
-        steps = batch["inputs"]["source"].shape[1]
+        steps = tf.shape(batch["inputs"]["source"])[1]
         if parameters.copy_tokens:
-            ids, copies = outputs.shape[2] - steps - 1, batch["given"]["copies"]
+            ids, copies = tf.shape(outputs)[2] - steps - 1, batch["given"]["copies"]
             losses = pointer.nats(targets, outputs, ids, copies, smoothing)
         else:
             logits = outputs[:, :, :-steps] if coverage else outputs
