@@ -44,7 +44,8 @@ def compute(
             use what it traced for unknown sizes for known ones too, if it had met these before.
         training: whether the forward loop keeps what the backward one needs. Gradients are right
             without it too, but cost one more forward loop.
-        exact: whether an unknown T is used as it is. It is compiled anew for each value then.
+        exact: whether an unknown T is used as it is, and the loops compiled for each, rather than
+            rounded up.
         within_xla: whether XLA compiles the calling function. It is not used, but traced anew for:
             TensorFlow makes other gradients there, of loops that are not compiled on their own, and
             would otherwise reuse those that it made elsewhere.
@@ -193,6 +194,8 @@ def _forward(
     """Returns what `forward` does, and the outputs in training too; with the kernels in the form
     that is fastest for the number of steps."""
     kernel, recurrent = weights.kernel, weights.recurrent
+    # In training both forms give the same bytes, so that an unknown number may be taken for a large
+    # one.
     long = training if inputs.shape[1] is None else inputs.shape[1] >= LONG
     # In prediction inputs and states side by side are one product in each step. (What GRU's last
     # gate takes of them is not added up.)
