@@ -163,6 +163,13 @@ def padded(
     return cut, own
 
 
+def samples(batches: Batches, chunks: Sequence[Chunk], names: Sequence[str]) -> list[Batch]:
+    """Returns the first example of a chunk of each length, as `cut_ahead` would give it; none where
+    all have the same length."""
+    firsts = {chunk.length: chunk.indices[:1] for chunk in chunks if chunk.length is not None}
+    return [_cut(batches, Chunk(first, length), 1, names) for length, first in firsts.items()]
+
+
 def cut_ahead(
     batches: Batches,
     chunks: Sequence[Chunk],

@@ -83,12 +83,13 @@ def compute(
     rows = batch["mask"].shape[0]
     shards = min(shards, (rows or 0) // 2) or 1
     if shards == 1:
-        outputs, state = call(network, batch["inputs"], state, training)
+        with recurrent.few_lengths():
+            outputs, state = call(network, batch["inputs"], state, training)
         return *loss(outputs, batch), state
     sizes = [len(indices) for indices in np.array_split(np.arange(rows), shards)]
     tensors = [tf.split(tensor, sizes) for tensor in tf.nest.flatten([batch, state])]
     results = []
-    with recurrent.unsharded():
+    with recurrent.unsharded(), recurrent.few_lengths():
         for shard in zip(*tensors, strict=True):
             shard_batch, shard_state = tf.nest.pack_sequence_as([batch, state], shard)
             outputs, after = call(network, shard_batch["inputs"], shard_state, training)

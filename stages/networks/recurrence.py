@@ -31,6 +31,7 @@ def compute(
     training: bool,
     sequences: bool,
     shards: int = SHARDS,
+    exact: bool = False,
     within_xla: bool = False,
 ) -> tuple[Any, list[Any]]:
     """Returns the outputs (B, T, U), or None without `sequences`, and the last states, (B, U) each.
@@ -43,15 +44,18 @@ def compute(
             use what it traced for unknown sizes for known ones too, if it had met these before.
         training: whether the forward loop keeps what the backward one needs. Gradients are right
             without it too, but cost one more forward loop.
+        exact: whether an unknown T is used as it is, and the loops compiled for each, rather than
+            rounded up.
         within_xla: whether XLA compiles the calling function. It is not used, but traced anew for:
             TensorFlow makes other gradients there, of loops that are not compiled on their own, and
             would otherwise reuse those that it made elsewhere.
     """
     rows, steps = (tf.shape(inputs)[axis] if n is None else n for axis, n in enumerate(known))
-    size, length = _whole(rows, shards), _whole(steps, 1)
+    size, length = _whole(rows, shards), steps if exact else _whole(steps, 1)
     # A size that is known is an int, one that is not a tensor.
-    pads = not (isinstance(size, int) and size == rows and isinstance(length, int))
-    if not isinstance(length, int) and mask is None:
+    longer = not (exact or isinstance(length, int))
+    pads = longer or not (isinstance(size, int) and size == rows)
+    if longer and mask is None:
         mask = tf.ones([rows, steps], tf.bool)
     if pads:
         inputs = _padded(inputs, {0: size, 1: length})
@@ -190,7 +194,9 @@ def _forward(
     """Returns what `forward` does, and the outputs in training too; with the kernels in the form
     that is fastest for the number of steps."""
     kernel, recurrent = weights.kernel, weights.recurrent
-    long = (inputs.shape[1] or 0) >= LONG
+    # In training both forms give the same bytes, so that an unknown number may be taken for a large
+    # one.
+    long = training if inputs.shape[1] is None else inputs.shape[1] >= LONG
     # In prediction inputs and states side by side are one product in each step. (What GRU's last
     # gate takes of them is not added up.)
     if long and not training and kernel is not None and cell.gates != 3:

@@ -14,7 +14,7 @@ compiled loop.
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -30,16 +30,27 @@ log = logging.getLogger("reprise")
 EXPORTERS = ("keras.src.export.", "tensorflow.lite.", "tensorflow.python.saved_model.", "tf2onnx.")
 
 _shards = ContextVar("shards", default=recurrence.SHARDS)
+_few_lengths = ContextVar("few_lengths", default=False)
 
 
 @contextmanager
-def unsharded() -> Iterator[None]:
-    """Within it the layers do not divide a batch: their caller has done so already."""
-    token = _shards.set(1)
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _shards.reset(token)
+        variable.reset(token)
+
+
+def unsharded() -> AbstractContextManager[None]:
+    """Within it the layers do not divide a batch: their caller has done so already."""
+    return _within(_shards, 1)
+
+
+def few_lengths() -> AbstractContextManager[None]:
+    """Within it the layers take sequences whose length is unknown when the graph is made as they
+    are, and do not pad them to one of few lengths: their caller has done so already."""
+    return _within(_few_lengths, True)
 
 
 class _Fast:
@@ -81,6 +92,7 @@ class _Fast:
             bool(training),
             sequences_needed,
             _shards.get(),
+            _few_lengths.get(),
             _within_xla(),
         )
         if mask is None:

@@ -1,12 +1,15 @@
 """The compiled functions: many training steps in one call, and the loss of a batch.
 
-A function is compiled once for each shape of a batch, so that sizes are known when its graph is
-made, which makes the recurrent loops faster.
+A function's graph is made once for all lengths to which examples are padded, which takes longer
+than what XLA then does for each of them: to compile the recurrent loops, with all sizes known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from stages.batching import Batch
 from stages.networks import losses
 from stages.networks.backend import keras, tf
 from stages.networks.losses import Loss
@@ -23,6 +26,7 @@ def training_steps(
     average: list[tf.Variable],
     momentum: float | None,
     shards: int = SHARDS,
+    samples: Sequence[Batch] = (),
 ) -> Compiled:
     """Returns the compiled loop over the batches of a chunk, whose arrays are (batches, batch,
     ...).
@@ -31,6 +35,8 @@ def training_steps(
         average: the variables of the moving average of the weights, with `momentum` a step; or
             none.
         shards: how many pieces of a batch are computed side by side.
+        samples: chunks like those to come, of any size. The graph is the same for all sizes of an
+            axis in which they differ; for any other axis it is made for each size.
     """
 
     smallest = 1.0 - (momentum or 0.0)
@@ -56,28 +62,36 @@ def training_steps(
             loss_sum, weight_sum = loss_sum + total, weight_sum + weight
         return loss_sum, weight_sum, state
 
-    return _by_shape(steps)
+    return _by_shape(steps, samples)
 
 
-def _by_shape(function: Compiled) -> Compiled:
-    """Returns the function, compiled for each shape of a batch, whatever their number in a call."""
-    compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
+def _by_shape(function: Compiled, samples: Sequence[Batch]) -> Compiled:
+    """Returns the function, compiled for each shape of a batch, whatever their number in a call,
+    and whatever the size of an axis in which the samples differ."""
+    compiled: dict[tuple[tf.TensorSpec, ...], Any] = {}
 
     def call(
         chunk: dict[str, Any], state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        shapes = tuple(tuple(array.shape[1:]) for array in tf.nest.flatten(chunk))
-        if shapes not in compiled:
-            signature = [
-                tf.nest.map_structure(
-                    lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), chunk
-                ),
-                [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in state],
-            ]
-            compiled[shapes] = tf.function(function, input_signature=signature)
-        return compiled[shapes](chunk, state)
+        specs = tf.nest.map_structure(_spec, chunk, *samples)
+        key = tuple(tf.nest.flatten(specs))
+        if key not in compiled:
+            states = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in state]
+            compiled[key] = tf.function(function, input_signature=[specs, states])
+        return compiled[key](chunk, state)
 
     return call
+
+
+def _spec(array: np.ndarray, *samples: np.ndarray) -> tf.TensorSpec:
+    """Returns what is known of an array (batches, batch, ...) when the graph is made: all sizes but
+    the number of batches and those in which its samples differ."""
+    axes = zip(*(like.shape[1:] for like in samples or [array]), strict=True)
+    known = [
+        None if len(set(sizes)) > 1 else size
+        for size, sizes in zip(array.shape[1:], axes, strict=True)
+    ]
+    return tf.TensorSpec([None, *known], array.dtype)
 
 
 def _update(network: keras.Model, optimizer: Any, gradients: list[Any]) -> None:

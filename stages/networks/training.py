@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages.batching import Batches, Chunk, cut_ahead, plan
+from stages.batching import Batches, Chunk, cut_ahead, plan, samples
 from stages.errors import InputError
 from stages.networks import optimizers
 from stages.networks.backend import keras, tf
@@ -131,7 +131,10 @@ class _Loop:
             if parameters.average is None
             else [tf.Variable(variable.value) for variable in network.trainable_variables]
         )
-        self.step = training_steps(network, loss, optimizer, self.average, parameters.average)
+        likes = samples(train, self.chunks(1), list(network.input))
+        self.step = training_steps(
+            network, loss, optimizer, self.average, parameters.average, samples=likes
+        )
         self.measure = measuring(network, loss)
         self.progress = Progress(network, optimizer, self.average, self.batch_size)
         self.logged = time.monotonic()

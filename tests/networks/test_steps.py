@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stages.batching import Batch
 from stages.networks import losses, optimizers, recurrent, steps, training
 from stages.networks.backend import keras, tf
 from stages.networks.losses import elementwise
@@ -64,3 +65,46 @@ def test_the_shards_of_a_batch_are_together_the_whole_batch(shards: int) -> None
 
     for whole, joined in zip(results(1), results(shards), strict=True):
         np.testing.assert_allclose(joined, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_one_graph_for_all_lengths_takes_the_steps_of_a_graph_for_each() -> None:
+    """The same bytes. The rows' features, which do not differ in size, keep it."""
+    rng = np.random.default_rng(0)
+
+    def chunk(rows: int, length: int) -> Batch:
+        own = np.arange(length) < rng.integers(1, length + 1, (2, rows, 1))
+        x = rng.normal(size=(2, rows, length, 3)).astype(np.float32)
+        targets = rng.normal(size=(2, rows, length)).astype(np.float32)
+        return {
+            "inputs": {"x": x, "own": own},
+            "targets": targets,
+            "mask": own.astype(np.float32),
+        }
+
+    chunks = [chunk(6, length) for length in (18, 5)]
+
+    def trained(samples: list[Batch]) -> tuple[list[np.ndarray], list[list[int | None]]]:
+        training.seed_everything(1)
+        x, own = keras.Input((None, 3), name="x"), keras.Input((None,), dtype="bool", name="own")
+        # So many units that a kernel for long sequences has another form than one for short ones.
+        hidden, _ = recurrent.apply(recurrent.layer("lstm", 256, "lstm"), x, mask=own)
+        network = keras.Model({"x": x, "own": own}, keras.layers.Dense(1)(hidden)[..., 0])
+        optimizer = optimizers.Adam(0.1)
+        optimizer.build(network.trainable_variables)
+        known = []
+
+        def loss(outputs: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+            known.append(batch["inputs"]["x"].shape.as_list())
+            return LOSS(outputs, batch)
+
+        step = steps.training_steps(network, loss, optimizer, [], None, samples=samples)
+        for each in chunks:
+            step(each, [])
+        return network.get_weights(), known
+
+    once, traced = trained([chunk(1, length) for length in (5, 18)])
+    assert traced == [[3, None, 3]] * 2  # two shards
+    each, traced = trained([])
+    assert traced == [[3, length, 3] for length in (18, 5) for _ in range(2)]
+    for received, expected in zip(once, each, strict=True):
+        np.testing.assert_array_equal(received, expected)
