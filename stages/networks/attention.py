@@ -56,7 +56,9 @@ def attend(
     if covered is not None:
         added = layers["coverage"](ops.expand_dims(covered, -1))
     if "energy" in layers:
-        summed = ops.expand_dims(layers["query"](queries), 2) + ops.expand_dims(memory.keys, 1)
+        # In this order: `keras.ops.add` takes a second addend with one axis for a bias, and adds it
+        # to axis 1 of the first, if that is as large.
+        summed = ops.expand_dims(memory.keys, 1) + ops.expand_dims(layers["query"](queries), 2)
         energies = ops.squeeze(layers["energy"](ops.tanh(summed + added)), -1)
     else:
         energies = ops.matmul(queries, ops.transpose(memory.keys, [0, 2, 1]))
