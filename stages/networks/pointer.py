@@ -50,14 +50,21 @@ def nats(targets: Any, outputs: Any, ids: int, copies: Any, smoothing: float) ->
     writable = targets < ids
     written = cross_entropy(tf.where(writable, targets, UNKNOWN), logits)
     equal = tf.cast(copies[:, None] == targets[:, :, None], weights.dtype)
-    copied = tf.math.log(tf.maximum(tf.reduce_sum(weights * equal, -1), LEAST))
+    copied = _log(tf.maximum(tf.reduce_sum(weights * equal, -1), LEAST))
     written = tf.where(writable, tf.math.log_sigmoid(gate) - written, tf.math.log(LEAST))
     copied = tf.math.log_sigmoid(-gate) + copied
     highest = tf.maximum(written, copied)
-    mixed = tf.math.log(tf.exp(written - highest) + tf.exp(copied - highest)) + highest
+    mixed = _log(tf.exp(written - highest) + tf.exp(copied - highest)) + highest
     if not smoothing:
         return -mixed
     return -(1 - smoothing) * mixed + smoothing * cross_entropy(targets * 0, logits, 1.0)
+
+
+@tf.custom_gradient
+def _log(values: Any) -> Any:
+    """Returns the logarithm. TensorFlow's own gradient may start from an approximation of the
+    processor's."""
+    return tf.math.log(values), lambda upstream: upstream / values
 
 
 def coverage(weights: Any, mask: Any) -> Any:

@@ -40,10 +40,6 @@ every_sample = pytest.mark.parametrize(
     ("kind", "sample"), SAMPLES, ids=[kind for kind, _ in SAMPLES]
 )
 every_variant = pytest.mark.parametrize(("kind", "sample", "variant"), CASES)
-# The same as numbers, for what is computed once and kept.
-every_trained = pytest.mark.parametrize(
-    "number", range(len(CASES)), ids=[case.id for case in CASES]
-)
 # The last variant of each kind's first sample, where each one takes long; make test-all takes all.
 FIRST = dict(reversed(SAMPLES))
 MARKS = [
@@ -58,6 +54,7 @@ some_variants = pytest.mark.parametrize(
         for case, marks in zip(CASES, MARKS, strict=True)
     ],
 )
+# The same as numbers, for what is computed once and kept.
 some_trained = pytest.mark.parametrize(
     "number",
     [
@@ -289,7 +286,7 @@ def test_an_example_is_answered_whatever_it_is_padded_to(
             np.testing.assert_allclose(value[cut], expected[cut], rtol=1e-4, atol=1e-5)
 
 
-@every_trained
+@some_trained
 def test_training_moves_every_weight_by_operations_that_round_alike(number: int) -> None:
     trained = trained_once(number)
     assert "MatMul" in trained.operations
@@ -298,7 +295,7 @@ def test_training_moves_every_weight_by_operations_that_round_alike(number: int)
         assert not np.array_equal(weight.numpy(), old), weight.path
 
 
-@every_trained
+@some_trained
 def test_a_saved_model_predicts_the_same_in_plain_keras(number: int, tmp_path: Path) -> None:
     trained = trained_once(number)
     models.write(tmp_path / "model.keras", trained.network)

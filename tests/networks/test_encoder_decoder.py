@@ -35,7 +35,10 @@ def network_of(form: dict[str, Any], name: str = "network") -> Any:
     return network
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [FORMS[1], *(pytest.param(form, marks=pytest.mark.slow) for form in FORMS[2:] + FORMS[:1])],
+)
 def test_step_by_step_it_says_what_it_says_of_all_steps(
     form: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -58,6 +61,7 @@ def test_step_by_step_it_says_what_it_says_of_all_steps(
         np.testing.assert_array_equal(weights[1, 0, 2:], 0)
 
 
+@pytest.mark.slow
 def test_the_mean_of_several_networks_writes() -> None:
     """A copy of a network beside it changes nothing; its search finds the same."""
     network = network_of(FORMS[3])
