@@ -47,6 +47,7 @@ SAMPLES = [
     _sample(
         {"minimum_count": 4},
         [
+            {"cell": "simple_rnn", "layers": 2},
             {
                 "cell": "gru",
                 "embedding": 6,
