@@ -94,6 +94,10 @@ def test_the_answers_for_texts_are_those_of_the_committed_run() -> None:
     shown = block_after("<!-- output: reviews -->", page)
     for effect, token in zip(first["effect"], first["token"], strict=True):
         assert f"{effect:+.2f} {token}" in shown
+    attention = pd.read_csv(io.StringIO(committed("data/plots/swedish/prediction.csv")))
+    written = attention.drop_duplicates("output_place")["output"]
+    shown = block_after("<!-- output: swedish -->", page)
+    assert "".join(written).removesuffix("<eos>").strip() in shown
     found = pd.read_csv(io.StringIO(committed("data/plots/entities/prediction.csv")))
     marked = re.findall(
         r"\[(.*?) [A-Z]+ ([\d.]+)\]", block_after("<!-- output: entities -->", page)
@@ -378,3 +382,17 @@ def test_the_example_of_own_tags_works() -> None:
         Path(f"data/raw/names/{name}.conll").write_text("Ada B-PER\nwrote O\n. O\n\n" * 20)
     scores = scores_of_example("<!-- own tags -->", "names")
     assert scores["most_frequent_tag"]["f1"] == scores["feature_crf"]["f1"] == 1
+
+
+def test_the_example_of_own_pairs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets are sources whose words have capital letters."""
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw/german").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    words = ["".join(letters) for letters in rng.choice(list("abcdefghij"), (900, 8))]
+    for name, lines in (("train", 3000), ("dev", 20), ("test", 20)):
+        text = "\n".join(map(" ".join, rng.choice(words, (lines, 4)))) + "\n"
+        Path(f"data/raw/german/{name}.de").write_text(text)
+        Path(f"data/raw/german/{name}.en").write_text(text.upper())
+    scores = scores_of_example("<!-- own pairs -->", "german")
+    assert scores["ibm1"]["bleu"] > 99 > 1 > scores["copy"]["bleu"]
