@@ -16,7 +16,8 @@ MODEL = "model.keras"
 
 def load(task: str) -> tuple[Any, models.TrainedModel]:
     """Returns the trained network of a task, and what training says of it."""
-    from stages.networks import recurrent
+    # Imported, `feeding` lets Keras load its layer.
+    from stages.networks import feeding, recurrent  # noqa: F401
 
     folder = FOLDER / task
     path = folder / MODEL
@@ -48,7 +49,7 @@ def load_retrained(task: str, about: models.TrainedModel, examples: Any, name: s
     Raises:
         InputError: there is none, or examples or model have changed since.
     """
-    from stages.networks import recurrent
+    from stages.networks import feeding, recurrent  # noqa: F401
 
     path = PREDICTIONS / task / f"{name}.keras"
     if not path.exists():

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from stages.batching import padded_lengths
 from stages.errors import InputError
+from stages.files import models
+from stages.files.writing import sha256_of, write_json
 from stages.kinds.data import Sample
 from stages.kinds.sequence_to_sequence import Examples, texts, train
 from stages.kinds.sequence_to_sequence.decoding import Decoder, Decoding
 from stages.networks import training
+from tests.conftest import ROOT, Run
 from tests.kinds.test_contract import prepared
 
 PAIRS, LENGTHS = 6000, (2, 5)
@@ -138,3 +142,19 @@ def test_characters_cannot_be_copied(tmp_path: Path, monkeypatch: pytest.MonkeyP
     parameters = train.Parameters.model_validate({"copy": True})
     with pytest.raises(InputError, match=r"train\.copy: expected tokens .* received characters"):
         train.batches(examples, "train", parameters)
+
+
+@pytest.mark.slow
+def test_a_network_with_input_feeding_loads_in_a_stage_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    task = sample(lambda draw: draw.choices("abcdef", k=9), False)
+    examples = prepared(tmp_path, monkeypatch, "sequence_to_sequence", task)
+    parameters = train.Parameters.model_validate({"input_feeding": True, "units": 3})
+    models.write(Path("data/models/sample/model.keras"), train.build(examples, parameters, "fed"))
+    stands = sha256_of(Path("data/examples/sample/about.json"))
+    about = models.TrainedModel(0, 0, [0], {}, True, stands)
+    write_json(Path("data/models/sample/about.json"), asdict(about))
+    load = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from stages import trained; "
+    done = run(tmp_path, "python", "-c", f"{load}print(trained.load('sample')[0].name)")
+    assert done.stdout.split()[-1] == "fed"
