@@ -157,6 +157,7 @@ def test_the_forecast_follows_the_last_row(finished: Path) -> None:
     assert (np.diff(ordered, axis=1) >= 0).all()
 
 
+@pytest.mark.slow
 def test_predicting_from_newer_rows_needs_no_training(
     finished: Path, tmp_path: Path, forked: Run
 ) -> None:

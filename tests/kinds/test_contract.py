@@ -39,7 +39,6 @@ every_kind = pytest.mark.parametrize("kind", kinds.names())
 every_sample = pytest.mark.parametrize(
     ("kind", "sample"), SAMPLES, ids=[kind for kind, _ in SAMPLES]
 )
-every_variant = pytest.mark.parametrize(("kind", "sample", "variant"), CASES)
 # The last variant of each kind's first sample, where each one takes long; make test-all takes all.
 FIRST = dict(reversed(SAMPLES))
 MARKS = [
@@ -200,7 +199,7 @@ def test_the_parameters_of_a_sample_are_in_order(kind: str, sample: Sample) -> N
         check.check(parameters_of({"sample": sample.entry | {"train": variant}}))
 
 
-@every_variant
+@some_variants
 def test_outputs_have_the_shape_of_targets_and_masks(
     kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
 ) -> None:
@@ -257,7 +256,7 @@ def test_each_example_of_a_batch_is_answered_as_it_is_alone(
                 np.testing.assert_allclose(together, expected[:rows], rtol=1e-4, atol=1e-5)
 
 
-@every_variant
+@some_variants
 def test_an_example_is_answered_whatever_it_is_padded_to(
     kind: str, sample: Sample, variant: dict[str, Any], prepare: Prepare
 ) -> None:
@@ -319,6 +318,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert written[0][0] != written[2][0]
 
 
+@SLOW
 @some_trained
 def test_it_learns_eight_examples_by_heart(number: int, prepare: Prepare) -> None:
     kind, sample, variant = CASES[number].values
