@@ -79,7 +79,7 @@ def exact(examples: Examples, settings: dict[str, Any]) -> float:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"cell": "gru", "epochs": 15},
+        {"cell": "gru", "epochs": 25},
         {"cell": "lstm", "epochs": 15, "input_feeding": True, "attention": "additive"},
     ],
 )
