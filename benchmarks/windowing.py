@@ -20,8 +20,8 @@ from benchmarks.memory import peak
 from stages import kinds
 from stages.batching import Batch, Batches, cut_ahead, plan
 from stages.files import examples
-from stages.kinds.forecasting.scale_and_window import Parameters, windowed
 from stages.series.data import IngestedSeries, SeriesExamples
+from stages.series.windowing import Windowing, windowed
 
 LOOKBACK, HORIZON, BATCH, STEPS = 168, 24, 32, 32
 MIB = 1 << 20
@@ -76,7 +76,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, ingested = table_of(args.rows)
         with_table = peak()
-        prepared = windowed(table, ingested, Parameters(lookback=LOOKBACK, horizon=HORIZON))
+        prepared = windowed(table, ingested, Windowing(lookback=LOOKBACK, horizon=HORIZON))
         series, count = prepared.values.nbytes / MIB, prepared.windows["train"]
         preparing = peak() - with_table - series
         examples.write(Path(folder), prepared)

@@ -62,7 +62,7 @@ ALLOWED = {
     "series": {"series"},
     "text": {"text"},
     "files": {"files", "series", "text"},
-    "networks": {"networks", "text"},
+    "networks": {"networks", "series", "text"},
     "kinds": {"kinds", "networks", "series", "text", "files"},
 }
 

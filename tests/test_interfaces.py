@@ -33,7 +33,7 @@ def edit(old: str, new: str) -> Callable[[Path], None]:
 PLANTED = {
     "a function of another name": (
         "ingest.py",
-        edit("def read(", "def read_all("),
+        edit("ingest, read", "ingest, read as read_all"),
         "expected read",
     ),
     "a parameter of another name": (

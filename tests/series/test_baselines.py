@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from stages.files import raw_tables
-from stages.kinds.forecasting import baseline, evaluate, ingest, scale_and_window
-from stages.series import baselines, regressions
+from stages.files import raw_series, raw_tables
+from stages.kinds.forecasting import baseline, evaluate
+from stages.series import baselines, regressions, windowing
 from stages.series.windows import Windows, spans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +107,7 @@ def test_naive2_without_a_season_is_the_last_value() -> None:
 def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> None:
     if not (MIRROR / "m4/Train/Hourly-train.csv").is_file():
         pytest.skip("needs the files of M4 Hourly in the folder that REPRISE_MIRROR names")
-    layout = ingest.Parameters.model_validate(
+    layout = raw_series.Layout.model_validate(
         {
             "file": "data/raw/m4_hourly",
             "layout": "rows",
@@ -118,11 +118,11 @@ def test_the_official_scores_of_m4_hourly_are_reproduced_to_three_decimals() -> 
         }
     )
     names = ["Train/Hourly-train.csv", "Test/Hourly-test.csv"]
-    wanted = ingest.columns_to_read(layout)
+    wanted = raw_series.columns_to_read(layout)
     tables = raw_tables.read_files(MIRROR / "m4", names, wanted, layout)
-    table, about = ingest.ingest(tables, layout)
-    windowing = scale_and_window.Parameters(per_series=True, lookback=24, horizon=48)
-    data: Any = SimpleNamespace(examples=scale_and_window.windowed(table, about, windowing))
+    table, about = raw_series.ingest(tables, layout)
+    parameters = windowing.Windowing(per_series=True, lookback=24, horizon=48)
+    data: Any = SimpleNamespace(examples=windowing.windowed(table, about, parameters))
     methods = baseline.Parameters(season=24, methods=["last_value", "seasonal_naive", "naive2"])
     scores = baseline.baseline(data, methods, evaluate.Parameters()).scores
     official = {

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.files import examples
-from stages.kinds.forecasting import ingest, scale_and_window
-from stages.series import anchors, metrics
+from stages.files import examples, raw_series
+from stages.series import anchors, metrics, windowing
 from stages.series.data import SeriesExamples
 from stages.series.outcomes import Outcomes
 from stages.splits import SPLITS
@@ -43,9 +42,9 @@ def raw_table() -> pd.DataFrame:
 
 
 def examples_of(**section: Any) -> SeriesExamples:
-    table, ingested = ingest.ingest([raw_table()], ingest.Parameters.model_validate(LAYOUT))
-    parameters = scale_and_window.Parameters(lookback=2, horizon=2, **section)
-    return scale_and_window.windowed(table, ingested, parameters)
+    table, ingested = raw_series.ingest([raw_table()], raw_series.Layout.model_validate(LAYOUT))
+    parameters = windowing.Windowing(lookback=2, horizon=2, **section)
+    return windowing.windowed(table, ingested, parameters)
 
 
 def test_only_training_windows_are_strided() -> None:

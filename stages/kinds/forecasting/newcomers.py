@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from stages.errors import InputError
+from stages.files import raw_series
+from stages.files.raw_series import Layout
 from stages.files.task_data import TaskData
-from stages.kinds.forecasting import ingest
 from stages.series import ahead, statics
 from stages.series.data import IngestedSeries, SeriesExamples
 from stages.series.numbers import to_numbers
@@ -33,7 +34,7 @@ def admit(
     table: pd.DataFrame,
     newer_tables: Sequence[pd.DataFrame],
     data: Data,
-    layout: ingest.Parameters,
+    layout: Layout,
     network_inputs: Collection[str],
 ) -> Data:
     """Returns the data with the series of a tidy table that training never saw behind the others,
@@ -94,9 +95,7 @@ def _report(names: Sequence[str], trained: Sequence[str]) -> None:
     )
 
 
-def _report_changed(
-    newer_tables: Sequence[pd.DataFrame], data: Data, layout: ingest.Parameters
-) -> None:
+def _report_changed(newer_tables: Sequence[pd.DataFrame], data: Data, layout: Layout) -> None:
     """Warns of static columns of the newer tables in which series of the task have other values
     than in training: those of training hold."""
     about, table = data.ingested.about, pd.concat(newer_tables, ignore_index=True)
@@ -203,7 +202,7 @@ def _describe(
     names: Sequence[str],
     newer_tables: Sequence[pd.DataFrame],
     data: Data,
-    layout: ingest.Parameters,
+    layout: Layout,
 ) -> pd.DataFrame:
     """Returns the static columns of the new series, a row for each."""
     about, series = data.ingested.about, data.examples.series
@@ -211,7 +210,7 @@ def _describe(
     absent = [name for name in names if name not in known.index]
     if not absent or not layout.statics:
         return known.reindex(names)
-    return pd.concat([known, ingest.describe(newer_tables, layout, absent)]).loc[names]
+    return pd.concat([known, raw_series.describe(newer_tables, layout, absent)]).loc[names]
 
 
 def _check_levels(

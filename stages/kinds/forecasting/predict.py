@@ -13,10 +13,10 @@ import pandas as pd
 
 from stages.batching import Batch
 from stages.errors import InputError
+from stages.files.joining import join
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Arrays, Prediction, Request
 from stages.kinds.forecasting import ingest, newcomers
-from stages.kinds.forecasting.joining import join
 from stages.sections import Count, Section
 from stages.series import ahead, bounds, grid, intervals, times
 from stages.series.data import IngestedSeries, SeriesExamples

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.files.joining import join
 from stages.kinds.forecasting import ingest, predict
-from stages.kinds.forecasting.joining import join
 from stages.kinds.forecasting.newcomers import admit
 from stages.series.data import IngestedSeries, SeriesExamples
 from tests import tasks

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from stages.errors import InputError
-from stages.kinds.forecasting import ingest, newcomers, predict, scale_and_window, train
-from stages.kinds.forecasting.joining import join
+from stages.files.joining import join
+from stages.kinds.forecasting import ingest, newcomers, predict, train
 from stages.series import ahead
 from stages.series.data import SeriesExamples
+from stages.series.windowing import Windowing, windowed
 from tests.kinds.forecasting.task import Task, csv, days
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -233,8 +234,8 @@ def examples_of(table: pd.DataFrame, **windowing: Any) -> SeriesExamples:
     )
     tidy, ingested = ingest.ingest([table], layout)
     section = {"lookback": 6, "horizon": 3, "season": 3} | windowing
-    parameters = scale_and_window.Parameters.model_validate(section)
-    return scale_and_window.windowed(tidy, ingested, parameters)
+    parameters = Windowing.model_validate(section)
+    return windowed(tidy, ingested, parameters)
 
 
 @pytest.mark.parametrize(

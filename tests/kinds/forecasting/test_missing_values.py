@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stages.errors import InputError
-from stages.kinds.forecasting import baseline, evaluate, scale_and_window
-from stages.series import baselines
+from stages.kinds.forecasting import baseline, evaluate
+from stages.series import baselines, windowing
 from tests.kinds.forecasting.task import Task, csv, days
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -67,11 +67,11 @@ def test_ridge_is_fitted_on_known_targets() -> None:
 def test_the_scaler_and_the_check_for_constants_see_known_values_alone() -> None:
     task, known = task_with_gaps()
     table = task.data.ingested.read()
-    parameters = scale_and_window.Parameters(lookback=6, horizon=3)
+    parameters = windowing.Windowing(lookback=6, horizon=3)
     table.loc[~table["observed_y"], "y"] = 1000.0
-    examples = scale_and_window.windowed(table, task.ingested, parameters)
+    examples = windowing.windowed(table, task.ingested, parameters)
     training = known[: int(len(known) * 0.6)]
     np.testing.assert_allclose(examples.scale_, [[np.nanmax(training) - np.nanmin(training)]])
     table.loc[table["observed_y"], "y"] = 3.0
     with pytest.raises(InputError, match=r"values that vary, received 3.0"):
-        scale_and_window.windowed(table, task.ingested, parameters)
+        windowing.windowed(table, task.ingested, parameters)

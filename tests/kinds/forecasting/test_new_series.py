@@ -12,9 +12,9 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from stages.errors import InputError
+from stages.files.joining import join
 from stages.kinds.data import Answer, Request
 from stages.kinds.forecasting import ingest, newcomers, predict, train
-from stages.kinds.forecasting.joining import join
 from stages.kinds.forecasting.newcomers import admit
 from tests.kinds.forecasting.task import Task, csv, days
 from tests.kinds.forecasting.test_told import SECTION, shops

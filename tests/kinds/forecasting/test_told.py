@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from stages.kinds.forecasting import descriptions, ingest, predict, train
+from stages.kinds.forecasting import ingest, predict, train
+from stages.networks import descriptions
 from tests.kinds.forecasting.task import SPLIT, Task, csv, days
 
 pytestmark = pytest.mark.usefixtures("folder")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from stages.kinds.forecasting.views import seen_targets
+from stages.networks.views import seen_targets
 from stages.series.data import SeriesExamples
 from stages.series.regressions import SPREAD
 

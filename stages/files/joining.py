@@ -2,15 +2,19 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from stages.errors import InputError
+from stages.files import raw_series
 from stages.files.task_data import TaskData
-from stages.kinds.forecasting import ingest
 from stages.series import ahead, tidying
 from stages.series.data import IngestedSeries, SeriesExamples
+
+About = TypeVar("About", bound=IngestedSeries)
+Examples = TypeVar("Examples", bound=SeriesExamples)
 
 log = logging.getLogger("reprise")
 
@@ -18,8 +22,8 @@ log = logging.getLogger("reprise")
 def join(
     table: pd.DataFrame,
     newer_tables: Sequence[pd.DataFrame],
-    data: TaskData[IngestedSeries, SeriesExamples],
-    layout: ingest.Parameters,
+    data: TaskData[About, Examples],
+    layout: raw_series.Layout,
 ) -> pd.DataFrame:
     """Returns newer raw rows as a tidy table of the inputs and the known columns, behind those rows
     of the task's table that come before them.
@@ -33,7 +37,7 @@ def join(
         names = list(dict.fromkeys([*examples.series, *newer_tables[0].columns]))
     layout = layout.naming(names)
     columns, known = layout.input_columns, layout.known
-    newer = ingest.newer(newer_tables, layout, data.ingested.about)
+    newer = raw_series.newer(newer_tables, layout, data.ingested.about)
     observed = [f"observed_{name}" for name in columns]
     table = table.loc[
         table["series"].isin(newer["series"]), ["series", "time", *columns, *known, *observed]
