@@ -15,6 +15,7 @@ from stages.series.data import IngestedSeries, SeriesExamples
 
 About = TypeVar("About", bound=IngestedSeries)
 Examples = TypeVar("Examples", bound=SeriesExamples)
+Table = TypeVar("Table", bound=raw_series.Layout)
 
 log = logging.getLogger("reprise")
 
@@ -24,6 +25,8 @@ def join(
     newer_tables: Sequence[pd.DataFrame],
     data: TaskData[About, Examples],
     layout: raw_series.Layout,
+    *,
+    forecast: bool = True,
 ) -> pd.DataFrame:
     """Returns newer raw rows as a tidy table of the inputs and the known columns, behind those rows
     of the task's table that come before them.
@@ -31,11 +34,12 @@ def join(
     Rows of the table that are later than a series' newer rows are left out, as if they were not
     known yet, but for their known columns. Without a column of times the newer rows are the steps
     after the table's last one.
+
+    Args:
+        forecast: whether a forecast begins behind the last rows, most of which must be known then.
     """
-    examples, names = data.examples, data.examples.target_names
-    if layout.layout == "columns":
-        names = list(dict.fromkeys([*examples.series, *newer_tables[0].columns]))
-    layout = layout.naming(names)
+    examples = data.examples
+    layout = naming(layout, newer_tables, examples)
     columns, known = layout.input_columns, layout.known
     newer = raw_series.newer(newer_tables, layout, data.ingested.about)
     observed = [f"observed_{name}" for name in columns]
@@ -65,16 +69,30 @@ def join(
         ahead.expect_past(both, columns)
         both, future = ahead.divide(both, columns)
     both, _ = tidying.tidy(both, kept[2:], examples.frequency, layout.duplicates, layout.gaps, None)
-    if examples.log and (least := both[columns].min().min()) <= 0:
-        raise InputError(
-            f"expected positive values for scale_and_window.log, as in training, received {least}"
-        )
-    if layout.gaps != "zero":  # where a missing row means that there was nothing
+    expect_positive(both, columns, examples)
+    if forecast and layout.gaps != "zero":  # where a missing row means that there was nothing
         _report_filled_rows(both, columns, examples.lookback)
     step = None if layout.gaps == "keep" else examples.frequency
     if not len(future):
         return both
     return ahead.append(both, future, known, step, layout.duplicates)
+
+
+def naming(layout: Table, newer_tables: Sequence[pd.DataFrame], examples: SeriesExamples) -> Table:
+    """Returns the layout of newer raw rows with the names of the targets, where a pattern stood for
+    them."""
+    names = examples.target_names
+    if layout.layout == "columns":
+        names = list(dict.fromkeys([*examples.series, *newer_tables[0].columns]))
+    return layout.naming(names)
+
+
+def expect_positive(table: pd.DataFrame, columns: list[str], examples: SeriesExamples) -> None:
+    """Raises `InputError` for values that have no logarithm, where the scaler takes it."""
+    if examples.log and (least := table[columns].min().min()) <= 0:
+        raise InputError(
+            f"expected positive values for scale_and_window.log, as in training, received {least}"
+        )
 
 
 def _report_filled_rows(table: pd.DataFrame, columns: list[str], lookback: int) -> None:

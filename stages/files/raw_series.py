@@ -11,13 +11,13 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.errors import InputError
-from stages.files import raw_tables
+from stages.files import raw, raw_json, raw_tables
 from stages.formats import NumberFormat, Reading, Wanted
 from stages.sections import InnerPath, Name
 from stages.series import ahead, grid, statics, tidying, times
 from stages.series.data import IngestedSeries
 from stages.series.numbers import sentinels, to_numbers
-from stages.series.splits import ByDate, Split
+from stages.series.splits import ByDate, ByPrefix, Split
 
 log = logging.getLogger("reprise")
 
@@ -47,13 +47,18 @@ def _zone(name: str) -> str:
     return name
 
 
+# The column of the names of series where each file is one.
+SERIES = "series"
+
+
 class Layout(NumberFormat):
     """How the raw table is laid out, and what becomes of its flaws. How the file is written:
     `stages.formats`.
 
-    parts: the files of the folder, in the order of their times.
+    parts: the files of the folder, in the order of their times; null, for layout `files`: all of
+        its tables.
     layout: `table`: a row a time (and series). `columns`: each target column is a series of its
-        own. `rows`: each row is one.
+        own. `rows`: each row is one. `files`: each file of the folder is one, named after it.
     time: the column of times or whole numbers; null: rows are steps.
     time_format: as `datetime.strptime` takes it; null: found out, where there is only one way to
         read the times.
@@ -74,7 +79,7 @@ class Layout(NumberFormat):
     """
 
     parts: Annotated[list[InnerPath], Field(min_length=1)] | None = None
-    layout: Literal["table", "columns", "rows"] = "table"
+    layout: Literal["table", "columns", "rows", "files"] = "table"
     time: Name | None = None
     time_format: Annotated[Name, AfterValidator(_time_format)] | None = None
     zone: Annotated[Name, AfterValidator(_zone)] | None = None
@@ -101,7 +106,9 @@ class Layout(NumberFormat):
             raise ValueError(
                 "for layout rows a column `series`, a list of one name in `targets` and no `time`"
             )
-        if self.layout != "table" and self.known:
+        if self.layout == "files" and self.series is not None:
+            raise ValueError("for layout files no `series`: each file is one, named after it")
+        if self.layout in ("columns", "rows") and self.known:
             raise ValueError(f"for layout {self.layout} no `known`: put series below each other")
         if self.statics and (self.layout != "table" or self.series is None):
             raise ValueError("for `static` and `categories` layout table and a column `series`")
@@ -135,6 +142,11 @@ class Layout(NumberFormat):
             )
 
     @property
+    def names_column(self) -> str | None:
+        """The column that names the series in what is read; None where there is none."""
+        return SERIES if self.layout == "files" else self.series
+
+    @property
     def statics(self) -> list[str]:
         return [*self.static, *self.categories]
 
@@ -159,7 +171,7 @@ class Layout(NumberFormat):
     def is_target(self, name: str) -> bool:
         if isinstance(self.targets, list):
             return name in self.targets
-        return name not in (self.time, self.series, *self.known, *self.statics) and (
+        return name not in (self.time, self.names_column, *self.known, *self.statics) and (
             self.targets == "all" or re.fullmatch(self.targets, name) is not None
         )
 
@@ -193,9 +205,9 @@ class LongTable:
     reading: Reading
 
 
-def columns_to_read(parameters: Layout, *, newer: bool = False) -> Wanted:
-    """Returns what is read of the raw file. `newer` rows need no targets, unless these are inputs
-    too, and static columns for series alone that training never saw."""
+def columns_to_read(parameters: Layout, *, newer: bool = False, also: Sequence[str] = ()) -> Wanted:
+    """Returns what is read of the raw file, `also` as text. `newer` rows need no targets, unless
+    these are inputs too, and static columns for series alone that training never saw."""
     if parameters.layout == "rows":
         pattern = re.compile(parameters.values or ".*")
         return Wanted(
@@ -203,25 +215,75 @@ def columns_to_read(parameters: Layout, *, newer: bool = False) -> Wanted:
             lambda name: pattern.fullmatch(name) is not None,
             lambda name: name != parameters.series,
         )
-    others = [name for name in (parameters.time, parameters.series) if name is not None]
+    others = [name for name in (parameters.time, parameters.series, *also) if name is not None]
     listed = parameters.targets if isinstance(parameters.targets, list) else []
     if parameters.layout == "table" and parameters.inputs is not None:
         listed = list(dict.fromkeys([*([] if newer else listed), *parameters.inputs]))
     listed = [*listed, *parameters.known, *([] if newer else parameters.statics)]
     by_pattern = isinstance(parameters.targets, str)
 
-    def matches(name: str) -> bool:
-        return name in parameters.statics or (by_pattern and parameters.is_target(name))
+    in_column = {SERIES} if newer and parameters.layout == "files" else set()
 
-    texts = [*others, *parameters.categories]
+    def matches(name: str) -> bool:
+        if name in in_column or name in parameters.statics:
+            return True
+        return by_pattern and parameters.is_target(name)
+
+    texts = [*others, *in_column, *parameters.categories]
     return Wanted([*others, *listed], matches, lambda name: name not in texts)
 
 
-def read(path: Path, parameters: Layout, *, newer: bool = False) -> list[pd.DataFrame]:
+def read(
+    path: Path, parameters: Layout, *, newer: bool = False, also: Sequence[str] = ()
+) -> list[pd.DataFrame]:
     """Reads a raw table, or those of a folder in the order of their times; or `newer` rows, which
-    come as one table."""
-    files = None if newer else parameters.parts
-    return raw_tables.read_files(path, files, columns_to_read(parameters, newer=newer), parameters)
+    come as one table. Where each file is a series, newer rows may also name it in a column
+    `series`.
+
+    Args:
+        also: other columns that are read, as text. No layout of series has them.
+    """
+    wanted = columns_to_read(parameters, newer=newer, also=also)
+    names = None if newer else parameters.parts
+    if parameters.layout != "files":
+        return raw_tables.read_files(path, names, wanted, parameters)
+    paths = [path] if newer else [path / name for name in names or tables_of(path)]
+    _check_names_of(paths)
+    tables = []
+    for file in paths:
+        table = raw_tables.read_raw(file, wanted, parameters)
+        if SERIES not in table:
+            table[SERIES] = name_of(file.name)
+        tables.append(table)
+    return tables
+
+
+def _check_names_of(paths: Sequence[Path]) -> None:
+    """Raises `InputError` for files that would be one series."""
+    first: dict[str, Path] = {}
+    for path in paths:
+        other = first.setdefault(name_of(path.name), path)
+        if other is not path:
+            raise InputError(
+                f"{path.name}: expected files whose names differ before the suffix, as each is a "
+                f"series, received {other} and {path}: rename one"
+            )
+
+
+def name_of(file: str) -> str:
+    """Returns the name of the series that a file is: that of the file without its suffixes."""
+    return file.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def tables_of(folder: Path) -> list[str]:
+    """Returns the names of the tables in a folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of tables, found none")
+    suffixes = [suffix for suffix in raw_tables.SUFFIXES if suffix not in raw_json.SUFFIXES]
+    names = sorted(path.name for path in folder.iterdir() if raw.suffix_of(path) in suffixes)
+    if not names:
+        raise InputError(f"{folder}: expected tables in it ({', '.join(suffixes)}), found none")
+    return names
 
 
 def ingest(
@@ -232,7 +294,7 @@ def ingest(
     parameters = parameters.naming(list(tables[0].columns))
     long = _long(tables, parameters, parameters.columns, parameters.time_format, None)
     split = parameters.split
-    if isinstance(split, ByDate):
+    if isinstance(split, ByDate | ByPrefix):
         split = split.on_clock(
             lambda time: times.on_clock(time, long.times.zone, long.times.in_utc)
         )
@@ -355,7 +417,8 @@ def _long(
         raise InputError(
             f"expected the column {absent[0]!r}, found {', '.join(map(repr, table.columns))}"
         )
-    names = None if parameters.series is None else tidying.names_of(table[parameters.series])
+    column = parameters.names_column
+    names = None if column is None else tidying.names_of(table[column])
     clock = _times(table, names, parameters, time_format, ingested)
     if by_columns:
         long = tidying.stack_columns(
@@ -366,6 +429,16 @@ def _long(
         series = "all" if names is None else names.to_numpy()
         long = values.assign(series=series, time=clock.values.to_numpy())
     return LongTable(long, clock, reading)
+
+
+def clock(tables: Sequence[pd.DataFrame], parameters: Layout) -> pd.DataFrame:
+    """Returns the `series` and the `time` of each row of raw tables of layout `table` or
+    `files`."""
+    table, column = _concatenated(tables), parameters.names_column
+    names = None if column is None else tidying.names_of(table[column])
+    found = _times(table, names, parameters, parameters.time_format, None)
+    series = "all" if names is None else names.to_numpy()
+    return pd.DataFrame({"time": found.values.to_numpy()}).assign(series=series)
 
 
 def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def draw_backtest(
         linestyle="dashed",
         label="origin",
     )
-    _label_times(axes, dates=times.dtype.kind == "M")
+    label_times(axes, dates=times.dtype.kind == "M")
     if title is not None:
         axes.set_title(title, loc="left", fontsize="medium")
     if axes.get_subplotspec().is_last_row():
@@ -89,10 +89,10 @@ def draw_origins(axes: Any, table: pd.DataFrame, score: str) -> None:
     """Draws the column `score` of each `method` over `origin`."""
     label = SHOWN.get(score, score)
     draw_methods(axes, table, "origin", score, "origin", label, logarithmic=True, marker="o")
-    _label_times(axes, dates=table["origin"].dtype.kind == "M")
+    label_times(axes, dates=table["origin"].dtype.kind == "M")
 
 
-def _label_times(axes: Any, *, dates: bool) -> None:
+def label_times(axes: Any, *, dates: bool) -> None:
     """Gives the ticks of times labels that do not touch: dates in digits, with the year at the end
     of the axis where they leave it out."""
     from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter

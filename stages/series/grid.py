@@ -201,6 +201,12 @@ def parse(frequency: str) -> Step:
     return Offset(offset)
 
 
+def in_days(frequency: str) -> bool:
+    """Returns whether a step is one of days, weeks, months or the like."""
+    step = parse(frequency)
+    return not isinstance(step, Whole) and not (isinstance(step, Fixed) and step.size % _DAY)
+
+
 def find(times: pd.Series) -> str:
     """Finds the step between times, some of which may be missing.
 

@@ -167,7 +167,7 @@ def tidy(
         )
     missing = np.isnan(values)
     counts["missing_values"] = int(missing.sum())
-    ends = starts[1:, None] if split is None else boundaries(split, starts, times)[:, 1:]
+    ends = starts[1:, None] if split is None else boundaries(split, starts, times, list(ids))[:, 1:]
     values = _filled(values, missing, starts, ends, times, columns, gaps)
     content = _content(ids, starts, times, columns, values, ~missing)
     counts["rows"], counts["series"] = len(times), len(ids)
@@ -188,6 +188,11 @@ def _sorted(
     """
     counts = Counts(raw_rows=len(table))
     table = table.dropna(how="all", subset=list(columns)) if gaps == "keep" else table
+    if not len(table):
+        raise InputError(
+            f"expected a value in some row of {', '.join(map(repr, columns))}, found none: check "
+            "ingest.missing, or name other columns"
+        )
     order = np.lexsort((table["time"].to_numpy(), pd.factorize(table["series"])[0]))
     counts["was_sorted"] = bool((order[1:] > order[:-1]).all())
     if not counts["was_sorted"]:

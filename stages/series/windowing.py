@@ -60,7 +60,7 @@ def windowed(
     codes = table["series"].cat.codes.to_numpy()
     starts = starts_of(codes)
     names = table["series"].cat.categories.to_numpy()[codes[starts[:-1]]]
-    boundaries = _boundaries(table["split"].cat.codes.to_numpy(), starts)
+    boundaries = split_boundaries(table["split"].cat.codes.to_numpy(), starts)
     spans, short = _spans(boundaries, names, parameters)
     observed = table[[f"observed_{name}" for name in ingested.targets]].to_numpy()
     _check_targets(observed.any(axis=1), spans, parameters.horizon)
@@ -95,7 +95,7 @@ def windowed(
         rows_fitted_on=int(np.diff(training).sum()),
         imputed_targets=int((~observed).sum() - ahead.sum() * len(ingested.targets)),
         windows={},
-        values=scaler.transform(raw, starts),
+        values=_scaled(scaler, columns, raw, starts),
         observed=observed,
         inputs_observed=_inputs_observed(table, ingested.inputs if parameters.mask else []),
         **_known(table, ingested, parameters, training, ranges, starts),
@@ -115,6 +115,23 @@ def _values(table: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np
     raw = table[list(columns)].to_numpy(np.float64)
     observed = table[[f"observed_{name}" for name in columns]].to_numpy()
     return raw, np.where(observed, raw, np.nan)
+
+
+def _scaled(
+    scaler: Scaler, columns: Sequence[str], raw: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Returns the scaled values, (rows, columns) float32. Raises `InputError` for one that is too
+    large for it: what is infinite has no error, so it would count as missing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = scaler.transform(raw, starts)
+    if (lost := ~np.isfinite(values) & np.isfinite(raw)).any():
+        row, column = np.argwhere(lost)[0]
+        raise InputError(
+            f"column {columns[int(column)]!r}: expected values that 32 bits can hold once they are "
+            f"scaled, received {raw[row, column]} ({int(lost.sum())} such values): if it stands "
+            "for a missing one, name it in ingest.missing"
+        )
+    return values
 
 
 def _known(
@@ -219,7 +236,7 @@ def _season(
     return season
 
 
-def _boundaries(splits: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def split_boundaries(splits: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Returns (series, 4) where the splits of each series begin and end, from the code of each
     row's split (-1: none)."""
     first = starts[:-1]

@@ -64,17 +64,18 @@ SPLIT = "params.yaml: tasks.x.ingest.split"
         ),
         (
             {"validation": "soon", "test": "2020-01-01"},
-            f"{SPLIT}.validation: expected a valid date or a valid datetime, received 'soon'",
+            f'{SPLIT}.validation: expected a time in quotes, such as "2020-01-31" or '
+            "\"2020-01-31 12:00\", received 'soon'",
         ),
         (
             "half",
             f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, "
-            "end, received 'half'",
+            "end or the keys until, validation, received 'half'",
         ),
         (
             None,
             f"{SPLIT}: expected the keys train, validation, test or the keys validation, test, "
-            "end, received None",
+            "end or the keys until, validation, received None",
         ),
     ],
 )
@@ -128,7 +129,7 @@ def test_advice_names_defaults_only_where_a_section_has_them(
         ),
         ("kind", {"a": 1}, "tasks.x.kind: expected one of"),
         ("kind", None, "tasks.x.kind: expected one of"),
-        ("train", 3, "tasks.x.train: expected keys with values, received 3"),
+        ("train", 3, "tasks.x.train: expected the keys cell, units"),
         ("train.Units", 3, "tasks.x.train.Units is not a known key; expected one of cell"),
         (
             "scale_and_window.lookback",

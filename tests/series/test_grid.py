@@ -143,3 +143,12 @@ def test_three_hundred_years_of_days_are_a_grid() -> None:
 def test_an_invalid_step_is_an_error(frequency: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the parameter's own error says what is expected
         grid.parse(frequency)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "in_days"),
+    [("1", False), ("h", False), ("15min", False), ("36h", False), ("24h", True), ("D", True)]
+    + [(name, True) for name in ("B", "W-SAT", "MS", "MS-15", "QE-DEC", "YS-JAN")],
+)
+def test_steps_of_days_are_told_from_others(frequency: str, in_days: bool) -> None:
+    assert grid.in_days(frequency) == in_days

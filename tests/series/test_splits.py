@@ -1,4 +1,4 @@
-"""Splits by fraction, count and date, against hand-worked cases."""
+"""Splits by fraction, count, date and prefix, against hand-worked cases."""
 
 import datetime
 from fractions import Fraction
@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from stages.errors import InputError
-from stages.series.splits import ByDate, boundaries
+from stages.series.splits import ByDate, ByPrefix, boundaries
 from stages.splits import SPLITS, ByCount, ByFraction
 
 STARTS = np.array([0, 20, 30])
@@ -127,3 +127,79 @@ def test_splits_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=message):
         model.model_validate(values)
+
+
+NAMES = ["a", "b"]
+DATE = datetime.date(2020, 1, 9)
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        (8, [[0, 6, 8, 20], [20, 26, 28, 30]]),
+        ({"b": 4, "a": 16}, [[0, 12, 16, 20], [20, 23, 24, 30]]),
+        (DATE, [[0, 6, 8, 20], [20, 23, 24, 30]]),
+        (datetime.datetime(2020, 1, 8, 0, 1), [[0, 6, 8, 20], [20, 23, 24, 30]]),
+        ({"a": 12, "b": DATE}, [[0, 9, 12, 20], [20, 23, 24, 30]]),
+    ],
+)
+def test_a_prefix_is_training_and_validation_and_all_else_is_test(
+    until: object, expected: list[list[int]]
+) -> None:
+    split = ByPrefix.model_validate({"until": until, "validation": 0.25})
+    assert boundaries(split, STARTS, DAYS, NAMES).tolist() == expected
+
+
+def test_the_last_fifth_of_a_prefix_is_validation() -> None:
+    for rows in range(3, 60):
+        ends = boundaries(ByPrefix(until=rows), np.array([0, 60]), pd.Series(range(60)))
+        size = ends[0, 2] - ends[0, 1]
+        assert ends[0, [0, 2, 3]].tolist() == [0, rows, 60]
+        assert abs(size - rows / 5) <= 0.5
+
+
+def test_a_prefix_ends_at_a_time_of_its_own_zone() -> None:
+    split = ByPrefix(until={"a": datetime.datetime(2020, 1, 9, 5), "b": 4})
+    moved = split.on_clock(lambda time: time - pd.Timedelta("5h"))
+    assert moved.until == {"a": pd.Timestamp("2020-01-09"), "b": 4}
+    assert ByPrefix(until=DATE).on_clock(lambda time: time).until == pd.Timestamp("2020-01-09")
+    assert ByPrefix(until=8).on_clock(lambda time: time).until == 8
+
+
+@pytest.mark.parametrize(
+    ("until", "message"),
+    [
+        (10, "test 0 of the 10 rows of series 2 of 2, 'b' "),
+        (99, "train 16, validation 4, test 0 of the 20 rows of series 1 of 2, 'a' "),
+        ({"a": 8, "b": 1}, "train 1, validation 0, test 9 of the 10 rows of series 2 of 2, 'b' "),
+        (datetime.date(2030, 1, 1), "test 0 of the 20 rows of series 1 of 2, 'a' "),
+        (datetime.date(2020, 1, 1), "train 0, validation 0, test 20 .* \\(2 such series\\)"),
+        ({"a": 8}, "`until` of each series, received none of 'b' \\(1 wrong"),
+        ({"a": 8, "b": 8, "c": 8}, "received one of 'c', which is not in the data \\(1 wrong"),
+        ({"a": 8, "c": 8}, "received none of 'b' and one of 'c', which is not in the data"),
+    ],
+)
+def test_a_prefix_that_cannot_be_is_an_error(until: object, message: str) -> None:
+    split = ByPrefix.model_validate({"until": until})
+    with pytest.raises(InputError, match=message):
+        boundaries(split, STARTS, DAYS, NAMES)
+
+
+def test_a_prefix_until_a_date_needs_dates() -> None:
+    with pytest.raises(InputError, match="no dates"):
+        boundaries(ByPrefix(until=DATE), STARTS, STEPS, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"until": 0}, "greater than or equal to 1"),
+        ({"until": "9 January"}, "a time in quotes"),
+        ({"until": 8, "validation": 1.0}, "less than 1"),
+        ({"until": 8, "validation": 0.0}, "greater than 0"),
+        ({"until": 8, "test": 2}, "Extra inputs"),
+    ],
+)
+def test_prefixes_are_checked(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ByPrefix.model_validate(values)
