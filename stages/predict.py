@@ -18,7 +18,7 @@ from stages.errors import naming
 from stages.files import examples, parameters, pictures, tables
 from stages.files.task_data import TaskData
 from stages.files.writing import expect_place, write_output, write_text
-from stages.kinds.data import Answer, Prediction, Request, SectionType
+from stages.kinds.data import Answer, Prediction, Request, SectionType, Stream
 from stages.members import Retraining
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ def main(arguments: list[str]) -> None:
     if isinstance(result, Prediction):
         write(args.task, result, module)
         retraining.finish()
+    elif isinstance(result, Stream):
+        with naming(f"task {args.task}"):
+            for piece in result.pieces:
+                sys.stdout.write(piece)
+                sys.stdout.flush()
     elif args.output is None:
         sys.stdout.write(command.printable(result.shown))
     else:
@@ -55,7 +60,7 @@ def main(arguments: list[str]) -> None:
 
 def predict(
     task: str, module: "Predict", args: argparse.Namespace
-) -> tuple[Prediction | Answer, Retraining]:
+) -> tuple[Prediction | Answer | Stream, Retraining]:
     """Returns what a task's model predicts, or answers to the command line; and what retrained the
     model where that was needed."""
     kind = parameters.kind(task)

@@ -1,7 +1,7 @@
 """What stages and the modules of a kind hand to each other."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -121,6 +121,13 @@ class Answer:
 
     content: str
     shown: str = ""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that grows with what comes in: pieces of text, each of which is written at once."""
+
+    pieces: Iterable[str]
 
 
 @dataclass(frozen=True)

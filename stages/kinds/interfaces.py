@@ -25,6 +25,7 @@ from stages.kinds.data import (
     Prepared,
     Request,
     Sample,
+    Stream,
 )
 from stages.networks.parameters import Training
 from stages.scores import Score
@@ -195,7 +196,9 @@ class Predict(WithParameters, Protocol):
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """Adds what can be asked of a trained network on the command line."""
 
-    def predict(self, request: Request, network: Any, parameters: Any) -> Prediction | Answer:
+    def predict(
+        self, request: Request, network: Any, parameters: Any
+    ) -> Prediction | Answer | Stream:
         """Answers the command line, or, where it asks for nothing, predicts for the pipeline."""
 
     def draw(self, axes: Any, table: pd.DataFrame) -> None:
