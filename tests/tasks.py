@@ -19,10 +19,11 @@ from stages import (
     kinds,
     predict,
     preparing,
+    scale_and_window,
     tokenize_text,
     train,
 )
-from stages.files import tables
+from stages.files import parameters, tables
 from stages.files.checkpoints import Checkpoints
 from stages.files.task_data import TaskData
 from stages.files.writing import write_json
@@ -74,8 +75,10 @@ def write_task(entry: dict[str, Any]) -> None:
 
 def run_all() -> dict[str, Any]:
     """Takes the task to its prediction, and returns its scores."""
-    for stage in (ingest, tokenize_text, baseline, train, evaluate, predict):
-        stage.main(["x"])
+    texts = kinds.preparing(parameters.kind(NAME)) == "tokenize_text"
+    second = tokenize_text if texts else scale_and_window
+    for stage in (ingest, second, baseline, train, evaluate, predict):
+        stage.main([NAME])
     return json.loads(Path("data/evaluations/x/scores.json").read_text())
 
 

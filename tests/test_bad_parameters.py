@@ -97,7 +97,7 @@ EMPTY = "sources: {}\nscale_and_window: []\ntokenize_text: []\n"
         (
             "kind",
             "forecast",
-            r"tasks.x.kind: expected one of forecasting, language_modelling, .*received 'forecast'",
+            r"tasks.x.kind: expected one of anomaly_detection, forecasting, .*received 'forecast'",
         ),
         ("training", {}, r"tasks.x.training is not a known section"),
     ],
