@@ -198,6 +198,7 @@ def interpreters() -> list[str]:
     return sorted({*found, *filter(None, names)})
 
 
+@pytest.mark.slow
 def test_all_versions_of_python_give_the_same_hashes() -> None:
     text = textwrap.dedent("""
         import sys; from pathlib import Path; from stages import syntax

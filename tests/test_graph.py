@@ -140,7 +140,10 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     return copy_project(tmp_path_factory.mktemp("fresh") / "project", run)
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] * ("quotes" in case)) for case in HOSTILE],
+)
 def test_a_wrong_name_stops_a_run_before_any_command(case: str, fresh: Path, forked: Run) -> None:
     old, new, message = HOSTILE[case]
     assert old in SMALL

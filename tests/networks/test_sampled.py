@@ -64,6 +64,7 @@ def test_the_sum_over_rare_tokens_is_that_of_a_loop_over_their_sample() -> None:
         assert losses[row, step] == pytest.approx(np.log(sum(terms)) - logits[target], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_estimate_of_the_sum_has_no_bias() -> None:
     """Over many samples by frequency the mean of the sum is that over all rare tokens."""
     rare = np.array([0, 0, 4, 1, 3, 2])
