@@ -335,6 +335,32 @@ def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.Monke
     assert scores["seasonal_naive"]["mae"] == pytest.approx(0, abs=1e-5)
 
 
+def test_the_example_of_own_anomalies_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    hours = np.arange(900)
+    table = pd.DataFrame({"time": pd.date_range("2024-02-01", periods=900, freq="h")})
+    table["pressure"], table["flow"] = np.sin(hours / 4), np.cos(hours / 4)
+    table["fault"] = ((hours >= 800) & (hours < 830)).astype(int)
+    table.loc[table["fault"] == 1, "flow"] += 3
+    table.to_csv("data/raw/pump.csv", index=False)
+    Path("params.yaml").write_text(
+        "seed: 1\narithmetic: portable\nsources: {}\n"
+        "scale_and_window: [pump]\ntokenize_text: []\ntasks:\n"
+        + block_after("<!-- own anomalies -->")
+    )
+    check.main([])
+    for stage in (ingest, scale_and_window, baseline):
+        stage.main(["pump"])
+    scores = json.loads(Path("data/baselines/pump/scores.json").read_text())
+    assert scores["ridge"]["event_f1"] == 1
+    # DVC takes no dates in params.yaml, but as text.
+    json.dumps(YAML(typ="safe").load(block_after("<!-- own anomalies -->")))
+    assert scores["ridge"]["vus_pr"] > 0.6 > 0.3 > scores["random"]["vus_pr"]
+
+
 def scores_of_example(marker: str, task: str) -> dict[str, Any]:
     """Runs a task of text that the page shows, up to its baselines, and returns their scores."""
     Path("params.yaml").write_text(
