@@ -8,7 +8,7 @@ import pandas as pd
 
 COLOURS = {"actual": "#3b3b3b", "network": "#c8102e", "baseline": "#6b7b8c"}
 # For the baselines side by side; red is the network's.
-CYCLE = ["#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f"]
+CYCLE = ["#1f77b4", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#7f7f7f", "#e377c2"]
 LONGEST = 110
 
 
