@@ -94,11 +94,8 @@ class Judge:
         means = {}
         for name in names:
             values = np.array([part[name] for part in parts.values()])
-            means[name] = (
-                float(values[np.isfinite(values)].mean())
-                if np.isfinite(values).any()
-                else float("nan")
-            )
+            known = values[np.isfinite(values)]
+            means[name] = float(known.mean()) if len(known) else float("nan")
         return means, parts
 
     def curve(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -153,9 +150,11 @@ class Judge:
     def _window(self, number: int) -> int:
         if self.window is not None:
             return self.window
-        column = self.examples.targets[0]
-        values = self.examples.values[self.rows(number), column].astype(np.float64)
-        return self._periods.setdefault(number, detection.period(values))
+        if number not in self._periods:
+            column = self.examples.targets[0]
+            values = self.examples.values[self.rows(number), column].astype(np.float64)
+            self._periods[number] = detection.period(values)
+        return self._periods[number]
 
     @cached_property
     def _periods(self) -> dict[int, int]:
