@@ -291,7 +291,7 @@ def _on_whole_grid(
     added = rows - len(times)
     if not added:
         return values, times, starts, 0
-    if added > (len(times) if inferred else 100 * len(times) + 1000):
+    if added > (len(times) if inferred else 100 * len(times) + 100_000):
         origin = "the step between most of them" if inferred else "as ingest.frequency says"
         raise InputError(
             f"expected times {frequency!r} apart ({origin}), received {len(times)} rows for {rows} "

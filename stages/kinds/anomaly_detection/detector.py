@@ -102,8 +102,8 @@ class Detector:
 
 
 def smoothed(distances: np.ndarray, rows: int, before: np.ndarray | None = None) -> np.ndarray:
-    """Returns the mean of each distance and those before it, of `rows` in all, (rows,); NaN counts
-    for nothing.
+    """Returns the mean of each distance and those before it, of `rows` in all, (rows,). NaN counts
+    for nothing and stays NaN: a row that was not seen has no score.
 
     Args:
         before: the distances before the first one, as many as there are.
@@ -117,7 +117,7 @@ def smoothed(distances: np.ndarray, rows: int, before: np.ndarray | None = None)
     # Sums of views, each by itself: a stream and a table have the same to the last digit.
     total = sliding_window_view(np.where(known, whole, 0.0), rows).sum(axis=1)
     count = sliding_window_view(known.astype(float), rows).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.where(known[rows - 1 :], total / np.maximum(count, 1), np.nan)
 
 
 def fit(errors: np.ndarray, settings: Settings, smooth: int) -> Detector:

@@ -52,9 +52,13 @@ class Judge:
     settings: Settings
     window: int | None = None
 
-    @property
+    @cached_property
     def labelled(self) -> bool:
-        return len(self.examples.labels) > 0
+        """Whether some test row is in an anomaly."""
+        labels, boundaries = self.examples.labels, self.examples.boundaries
+        return len(labels) > 0 and any(
+            labels[first:last].any() for first, last in boundaries[:, 2:]
+        )
 
     @cached_property
     def numbers(self) -> list[int]:
@@ -110,7 +114,7 @@ class Judge:
             # A series without any error on validation has the threshold 0.
             ratios.append(_known(one.scores[test]) / max(one.detector.threshold, 1e-12))
         every = np.concatenate(labels)
-        if not self.labelled or not every.any():
+        if not self.labelled:
             return pd.DataFrame({"threshold": [], "recall": [], "precision": []})
         precision, recall, ratio = precision_recall_curve(every, np.concatenate(ratios))
         chosen = np.unique(np.linspace(0, len(ratio) - 1, POINTS).astype(int))

@@ -65,7 +65,7 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     if not args.follow and (args.input is None) != (args.output is None):
         raise InputError("expected both --input and --output, or neither, received one of them")
     assert isinstance(request.layout, ingest.Parameters)
-    layout = _forwards(request.layout)
+    layout = _forwards(request.layout, data.ingested.about)
     watching = watchers(
         data.examples,
         data.ingested.about,
@@ -89,11 +89,15 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
         raise InputError(f"{where}{error}") from None
 
 
-def _forwards(layout: ingest.Parameters) -> ingest.Parameters:
+def _forwards(layout: ingest.Parameters, about: IngestedLabels) -> ingest.Parameters:
     """Returns the layout for newer rows: nothing is filled in from rows that come after it, as it
-    is behind training."""
-    gaps = "forward_fill" if layout.gaps == "interpolate" else layout.gaps
-    return layout.model_copy(update={"gaps": gaps})
+    is behind training; and what many rows told of their decimal mark, a few may not."""
+    changes: dict[str, Any] = {}
+    if layout.gaps == "interpolate":
+        changes["gaps"] = "forward_fill"
+    if layout.decimal is None and "separator" in about.reading:
+        changes["decimal"] = about.reading.get("decimal", ".")
+    return layout.model_copy(update=changes)
 
 
 def _of_pipeline(data: Data, watching: dict[str, Watcher], history: int) -> Prediction:

@@ -21,6 +21,7 @@ SCORES = {
         )
     },
     **{name: Score(needs=_LABELS) for name in ("delay", "false_alarms")},
-    "alarm_rate": Score(),
+    # No rate is perfect, so there is no skill.
+    "alarm_rate": Score(perfect=float("nan")),
 }
 HEADLINES = ("vus_pr_unsmoothed", "event_f1", "false_alarms")

@@ -201,10 +201,8 @@ def _by_name(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _read_as_in_training(layout: ingest.Parameters, about: IngestedLabels) -> ingest.Parameters:
     """Returns the layout of UTF-8 text with the header, if any, in its first line. What many rows
-    told of their separator and of their decimal mark, a few may not."""
+    told of their separator, a few may not."""
     changes: dict[str, Any] = {"encoding": None, "skip": None, "sheet": None}
-    if separator := about.reading.get("separator"):
-        changes["decimal"] = layout.decimal or about.reading.get("decimal", ".")
-        if layout.header is not True:
-            changes["separator"] = separator
+    if layout.header is not True and (separator := about.reading.get("separator")):
+        changes["separator"] = separator
     return layout.model_copy(update=changes)

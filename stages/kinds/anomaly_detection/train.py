@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from stages.batching import Batch, Batches
 from stages.errors import InputError
@@ -25,8 +26,7 @@ class Parameters(Architecture):
     method: `forecast`: the next `horizon` steps (Malhotra et al., "Long short term memory networks
         for anomaly detection in time series", 2015); `reconstruct`: the `lookback` steps of the
         window itself, from the last state of the recurrent layers (Malhotra et al., "LSTM-based
-        encoder-decoder for multi-sensor anomaly detection", 2016). It uses neither `decoder` nor
-        `shortcut` nor `embedding`.
+        encoder-decoder for multi-sensor anomaly detection", 2016), without `decoder`.
     """
 
     method: Literal["forecast", "reconstruct"] = "forecast"
@@ -38,6 +38,12 @@ class Parameters(Architecture):
     epochs: Count | None = 30
     learning_rate: Positive = 0.003
     average: Rate | None = None
+
+    @model_validator(mode="after")
+    def _method(self) -> "Parameters":
+        if self.method == "reconstruct" and (self.shortcut != "none" or self.embedding):
+            raise ValueError("for `reconstruct` neither `shortcut` nor `embedding`")
+        return self
 
 
 @dataclass(frozen=True)

@@ -122,3 +122,9 @@ def test_long_windows_are_decoded_in_segments() -> None:
     for lookback, expected in ((12, 1), (64, 1), (336, 6), (97, 97)):
         assert train._segment(lookback) == expected
         assert expected == 1 or lookback / expected <= train.MOST_STEPS
+
+
+def test_a_network_that_reconstructs_has_no_shortcut() -> None:
+    for other in ({"shortcut": "anchor"}, {"embedding": True}):
+        with pytest.raises(ValueError, match="neither `shortcut` nor `embedding`"):
+            train.Parameters.model_validate({"method": "reconstruct", **other})
