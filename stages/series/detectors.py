@@ -248,8 +248,8 @@ DETECTORS: Mapping[str, Detector] = {
     "level": level,
     "moving_z": moving_z,
     "differences": differences,
-    "ridge": ridge,
     "ridge_next": ridge_next,
+    "ridge": ridge,
     "sub_pca": sub_pca,
     "isolation_forest": isolation_forest,
 }

@@ -1,7 +1,6 @@
 """Detectors without a network, scored on the test split."""
 
-import logging
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -12,33 +11,11 @@ from stages.kinds.anomaly_detection.judging import Judge
 from stages.kinds.anomaly_detection.series import IngestedLabels, LabelledSeries
 from stages.kinds.data import Baselines
 from stages.scores import MethodScores
-from stages.sections import Count, Section, Seed
+from stages.sections import Count, Section, Seed, one_of
 from stages.series.detectors import DETECTORS
 
-log = logging.getLogger("reprise")
-
-Method = Literal[
-    "random",
-    "level",
-    "moving_z",
-    "differences",
-    "ridge_next",
-    "ridge",
-    "sub_pca",
-    "isolation_forest",
-]
 # Those whose scores are of whole windows.
 OF_WINDOWS = ("sub_pca", "isolation_forest")
-METHODS: tuple[Method, ...] = (
-    "random",
-    "level",
-    "moving_z",
-    "differences",
-    "ridge_next",
-    "ridge",
-    "sub_pca",
-    "isolation_forest",
-)
 
 
 class Parameters(Section):
@@ -51,7 +28,9 @@ class Parameters(Section):
     seed: of `random` and `isolation_forest`.
     """
 
-    methods: Annotated[list[Method], Field(min_length=1)] = list(METHODS)
+    methods: Annotated[list[Annotated[str, one_of(DETECTORS)]], Field(min_length=1)] = list(
+        DETECTORS
+    )
     window: Count | None = None
     seed: Seed = 0
 

@@ -5,7 +5,6 @@ counts for all its rows ("point adjustment"), a random score wins (Kim et al., "
 evaluation of time-series anomaly detection", AAAI 2022).
 """
 
-import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -21,8 +20,6 @@ from stages.kinds.anomaly_detection.scores import SCORES
 from stages.kinds.anomaly_detection.series import IngestedLabels, LabelledSeries
 from stages.kinds.data import Baselines, Evaluation, Judged, Picture
 from stages.sections import Count, one_of
-
-log = logging.getLogger("reprise")
 
 
 class Parameters(Judged, Settings):

@@ -1,7 +1,6 @@
 """What is said of the last rows of each series, of newer rows, or of rows as they come."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from stages.kinds.anomaly_detection.watching import Watcher, expect_known, watch
 from stages.kinds.data import Answer, Prediction, Request, Stream
 from stages.sections import Count, Section
 
-log = logging.getLogger("reprise")
 Data = TaskData[IngestedLabels, LabelledSeries]
 
 __all__ = ["Parameters", "arguments", "draw", "predict"]

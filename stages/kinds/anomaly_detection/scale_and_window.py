@@ -8,7 +8,6 @@ from stages.files.task_data import IngestedTable
 from stages.kinds.anomaly_detection.ingest import ANOMALY
 from stages.kinds.anomaly_detection.series import IngestedLabels, LabelledSeries
 from stages.kinds.data import Prepared
-from stages.series.splits import starts_of
 from stages.series.windowing import Windowing, split_boundaries, windowed
 
 
@@ -25,11 +24,10 @@ def prepare(
     labels pass through."""
     table = ingested.read()
     examples = windowed(table, ingested.about, parameters)
-    starts = starts_of(table["series"].cat.codes.to_numpy())
     labels = table[ANOMALY].to_numpy(bool) if ingested.about.labelled else np.zeros(0, bool)
     labelled = LabelledSeries(
         **vars(examples),
         labels=labels,
-        boundaries=split_boundaries(table["split"].cat.codes.to_numpy(), starts),
+        boundaries=split_boundaries(table["split"].cat.codes.to_numpy(), examples.starts),
     )
     return Prepared(labelled, f"windows {examples.windows}")
