@@ -77,25 +77,36 @@ Url = Annotated[
 ]
 
 
-class Download(Section):
-    """A file at a URL, with the checksum `sha256`.
+class Remote(Section):
+    """What is read from a URL into a file with the checksum `sha256`.
 
-    megabytes: the most that is accepted from a server that does not announce the file's length.
-    member: the file's path in a tar archive, which may be compressed, at the URL; null: the URL is
-        that of the file itself.
-    mirror_file: the file's name in a mirror, where neither the member nor the URL end in it.
+    megabytes: the most that is accepted from a server that does not announce the length.
     """
 
     file: FileName
     url: Url
     sha256: Sha256
     megabytes: Count = 1000
+
+    @property
+    def name(self) -> str:
+        """What it is called in a mirror."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+class Download(Remote):
+    """A file at a URL.
+
+    member: the file's path in a tar archive, which may be compressed, at the URL; null: the URL is
+        that of the file itself.
+    mirror_file: the file's name in a mirror, where neither the member nor the URL end in it.
+    """
+
     member: Name | None = None
     mirror_file: FileName | None = None
 
     @property
     def name(self) -> str:
-        """The file's name in a mirror."""
         return self.mirror_file or (self.member or self.url).rsplit("/", 1)[-1]
 
 
@@ -110,7 +121,7 @@ def download(source: Download, target: Path) -> None:
         return
     # Named after the checksum, so that the next attempt resumes what a killed one left.
     partial = target.with_name(f".{source.sha256[:16]}.download")
-    _transfer(source, partial)
+    transfer(source, partial)
     try:
         if source.member is None:
             expect_sha256(partial, source.sha256, source.url)
@@ -134,7 +145,7 @@ def _in_mirror(source: Download, mirror: Path) -> Path:
     return matches[0]
 
 
-def _transfer(source: Download, partial: Path) -> None:
+def transfer(source: Remote, partial: Path) -> None:
     """Fetches a URL to `partial` in several attempts, each of which resumes the one before."""
     timeout = _timeout()
     silent = 0
@@ -181,7 +192,7 @@ def _timeout() -> float:
     return seconds
 
 
-def _resume(source: Download, partial: Path, timeout: float) -> None:
+def _resume(source: Remote, partial: Path, timeout: float) -> None:
     """Continues the download after the bytes that `partial` has."""
     done = partial.stat().st_size if partial.exists() else 0
     headers = {"Range": f"bytes={done}-"} if done else {}

@@ -1,4 +1,4 @@
-"""Texts that the command line gives in a file."""
+"""Files that the command line gives, and the texts in one."""
 
 from pathlib import Path
 
@@ -10,13 +10,22 @@ from stages.text import splitting
 _TABLES = (*texts.TABLE_SUFFIXES, *raw_json.SUFFIXES)
 
 
+def expect_file(path: Path) -> None:
+    """Raises `InputError` if there is no file at `path`, which need not be raw data of the
+    project."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "none"
+        raise InputError(f"expected a file at {path}, found {found}: correct --input")
+
+
 def read(path: Path, column: str, file_format: FileFormat) -> list[tuple[str, str]]:
     """Returns the texts of a file, each after its place in it, for error messages: of a table or of
     JSON those in a column; of any other file its lines, without empty ones.
 
     Raises:
-        InputError: there is no text, or a row has an empty one.
+        InputError: there is no file or no text, or a row has an empty one.
     """
+    expect_file(path)
     is_table = path.name.lower().removesuffix(".gz").endswith(_TABLES)
     (table,) = texts.read_files(path, None, Wanted([column] if is_table else []), file_format)
     found = splitting.texts_of(table, column if is_table else "text").tolist()

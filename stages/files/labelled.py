@@ -1,37 +1,22 @@
 """Texts in one folder per class: as files of a folder, or of a tar or zip archive."""
 
-import bz2
-import gzip
 import logging
-import lzma
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 import pandas as pd
 
 from stages.errors import InputError
-from stages.files import raw
+from stages.files import archives, raw
 from stages.files.texts import expect_inside, inner_files
 from stages.formats import FileFormat
 
 log = logging.getLogger("reprise")
 
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-SUFFIXES = (*TARS, ".zip")
 # What a text's name ends in; of some collections no name has a suffix.
 TEXTS = (".txt", "")
-# Bytes of a tar archive's blocks. Two of zeros end it.
-BLOCK = 512
-_DAMAGE = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, OSError, ValueError, OverflowError, NotImplementedError),
-)
 
 
 class _File(NamedTuple):
@@ -43,11 +28,6 @@ class _File(NamedTuple):
     @property
     def name(self) -> str:
         return "/".join(self.parts)
-
-
-def is_archive(path: Path) -> bool:
-    """Returns whether a file's name is that of an archive, which `read` reads."""
-    return path.name.lower().endswith(SUFFIXES)
 
 
 def read(path: Path, file_format: FileFormat) -> pd.DataFrame:
@@ -112,118 +92,21 @@ def _files(path: Path) -> Iterator[_File]:
                 yield _File(parts, file.read_bytes())
         return
     raw.check_file(path)
-    if not is_archive(path):
+    if not archives.is_archive(path):
         raise InputError(
             f"{path}: expected a folder with one folder per class, or an archive of one whose name "
-            f"ends in {', '.join(SUFFIXES)}, received {path.name!r}"
+            f"ends in {', '.join(archives.SUFFIXES)}, received {path.name!r}"
         )
-    try:
-        yield from _of_zip(path) if path.name.lower().endswith(".zip") else _of_tar(path)
-    except InputError:  # which is a ValueError
-        raise
-    except _DAMAGE as error:
-        raise InputError(
-            f"{path}: expected an archive, received one that is cut off or damaged: {error}: get "
-            "it again"
-        ) from None
+    for entry in archives.entries(path, archives.Limits(raw.UNPACKED, raw.GROWTH)):
+        if _is_text(path, entry.parts):
+            yield _File(entry.parts, entry.read())
 
 
 def _is_text(path: Path, parts: tuple[str, ...]) -> bool:
     name = "/".join(parts)
     if raw.SURROGATE.search(name):
         raise InputError(f"{path}: expected names of files in UTF-8, received {name!r}: rename it")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(parts[-1]).suffix.lower() in TEXTS
-
-
-class _Bounded:
-    """A file that was decompressed; raises `InputError` beyond a number of bytes. `end` is the last
-    that was read."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path, self.file = path, file
-        self.left, self.end = _bound(path), b""
-
-    def read(self, size: int) -> bytes:
-        content = self.file.read(size)
-        self.left -= len(content)
-        if self.left < 0:
-            raise _too_large(self.path)
-        self.end = (self.end + content[-BLOCK:])[-BLOCK:]
-        return content
-
-
-def _bound(path: Path) -> int:
-    return max(raw.UNPACKED, raw.GROWTH * path.stat().st_size)
-
-
-def _too_large(path: Path) -> InputError:
-    return InputError(
-        f"{path}: expected an archive of at most {_bound(path) >> 20} MiB ({raw.GROWTH} times its "
-        f"size, or {raw.UNPACKED >> 20} MiB), received one that holds more: if it is right, unpack "
-        "it into a folder"
-    )
-
-
-def _of_tar(path: Path) -> Iterator[_File]:
-    with _decompressed(path) as file:
-        bounded = _Bounded(path, file)
-        with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r|") as tar:
-            for entry in tar:
-                tar.members = []  # type: ignore[attr-defined]  # it would remember all of them
-                parts = _parts(entry.name)
-                if entry.isdir() or not parts or not _is_text(path, parts):
-                    continue
-                content = tar.extractfile(entry) if entry.isreg() else None
-                if content is None or entry.issparse():
-                    raise _no_file(path, entry.name)
-                yield _File(parts, content.read())
-        while bounded.read(1 << 20):
-            pass
-        if bounded.end.strip(b"\0"):
-            raise EOFError("the blocks that end a tar archive are missing")
-
-
-def _decompressed(path: Path) -> IO[bytes]:
-    match path.name.lower().rpartition(".")[2]:
-        case "gz" | "tgz":
-            return cast(IO[bytes], gzip.open(path))
-        case "bz2":
-            return cast(IO[bytes], bz2.open(path))
-        case "xz":
-            return cast(IO[bytes], lzma.open(path))
-    return path.open("rb")
-
-
-def _of_zip(path: Path) -> Iterator[_File]:
-    left = _bound(path)
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            parts = _parts(entry.filename)
-            if entry.is_dir() or not parts or not _is_text(path, parts):
-                continue
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise _no_file(path, entry.filename)
-            if entry.flag_bits & 1:
-                raise InputError(f"{path}: expected an archive without a password, received one")
-            with archive.open(entry) as file:
-                content = file.read(left + 1)
-            left -= len(content)
-            if left < 0:
-                raise _too_large(path)
-            yield _File(parts, content)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """Returns the parts of a path in an archive, however it begins."""
-    return tuple(part for part in name.split("/") if part not in ("", "."))
-
-
-def _no_file(path: Path, name: str) -> InputError:
-    return InputError(
-        f"{path}: expected files and folders alone, received a link or the like, {name}: replace "
-        "it by a copy of its file"
-    )
+    return not archives.is_hidden(parts) and PurePosixPath(parts[-1]).suffix.lower() in TEXTS
 
 
 def _decoded(place: Path, content: bytes, encoding: str | None) -> str:

@@ -13,6 +13,25 @@ from stages.files import columns, delimited, raw, raw_json, raw_parquet, workboo
 from stages.formats import FileFormat, Wanted
 
 SUFFIXES = (*delimited.SEPARATORS, ".parquet", ".xlsx", *raw_json.SUFFIXES)
+SETTINGS = ("separator", "encoding", "skip", "header", "sheet")
+# Which of them the tables of a suffix have.
+_OWN = {
+    **dict.fromkeys(delimited.SEPARATORS, SETTINGS[:4]),
+    ".xlsx": SETTINGS[2:],
+    **dict.fromkeys(raw_json.SUFFIXES, ("encoding",)),
+}
+
+
+def unread_settings(name: str | None, file_format: FileFormat) -> list[str]:
+    """Returns the settings, other than defaults, that nothing reads: those that a table of this
+    name has not, by its suffix; without a name, all of them."""
+    own = SETTINGS[:0] if name is None else _OWN.get(raw.suffix_of(Path(name)), ())
+    fields = FileFormat.model_fields
+    return [
+        setting
+        for setting in SETTINGS
+        if setting not in own and getattr(file_format, setting) != fields[setting].default
+    ]
 
 
 def read_files(

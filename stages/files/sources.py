@@ -10,6 +10,7 @@ from pydantic import Field
 from stages.errors import InputError
 from stages.files import packages
 from stages.files.downloads import Download, FileName, Sha256, download
+from stages.files.repacking import Repacked, repack
 from stages.files.writing import expect_sha256, whole, write_text
 from stages.sections import InnerPath, Name, Section, matching
 from stages.series import generators
@@ -72,8 +73,10 @@ class Generated(Section):
     rows: Annotated[int, Field(ge=1, le=10_000_000)]
 
 
-Source = Download | Folder | PackageFile | Generated | InlineText | Docstrings | Summaries
-# Each source by the key that only it has.
+Source = (
+    Download | Repacked | Folder | PackageFile | Generated | InlineText | Docstrings | Summaries
+)
+# Each source by the key that only it has, but for the URL of what is repacked.
 MODELS: dict[str, type[Section]] = {
     "url": Download,
     "parts": Folder,
@@ -82,6 +85,7 @@ MODELS: dict[str, type[Section]] = {
     "lines": InlineText,
     "docstrings": Docstrings,
     "summaries": Summaries,
+    "members": Repacked,
 }
 
 
@@ -93,6 +97,8 @@ def model_of(source: object, where: str) -> type[Section]:
     """
     keys = list(source) if isinstance(source, dict) else []
     matches = [model for key, model in MODELS.items() if key in keys]
+    if Repacked in matches and Download in matches:
+        matches.remove(Download)
     if len(matches) != 1:
         received = type(source).__name__
         if isinstance(source, dict):
@@ -112,6 +118,8 @@ def fetch(source: Source, seed: int) -> Path:
     match source:
         case Download():
             download(source, target)
+        case Repacked():
+            repack(source, target)
         case Folder():
             for file in source.parts:
                 download(file, target / file.file)

@@ -110,8 +110,7 @@ def splits_of(
     ends = ends_of(split, count)
     if ends[-1] > count:
         raise InputError(
-            f"ingest.split: expected at most {count} texts together, as there are, received "
-            f"{ends[-1]}"
+            f"ingest.split: expected at most {count} in all, as there are, received {ends[-1]}"
         )
     if isinstance(groups, int):
         places = np.arange(count)

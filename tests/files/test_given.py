@@ -52,3 +52,10 @@ def test_a_file_without_texts_is_one_error(
     path.write_text(content)
     with pytest.raises(InputError, match=message):
         given.read(path, "source", FORMAT)
+
+
+def test_a_file_is_expected(tmp_path: Path) -> None:
+    for path, found in ((tmp_path, "a folder"), (tmp_path / "none.txt", "none")):
+        with pytest.raises(InputError) as error:
+            given.read(path, "source", FORMAT)
+        assert str(error.value) == f"expected a file at {path}, found {found}: correct --input"

@@ -333,9 +333,7 @@ def test_sections_that_contradict_themselves_are_refused(
 
 def test_a_split_that_asks_for_more_texts_than_there_are_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("a\n" * 10)
-    with pytest.raises(
-        InputError, match="expected at most 10 texts together, as there are, received 107"
-    ):
+    with pytest.raises(InputError, match="expected at most 10 in all, as there are, received 107"):
         ingested(tmp_path / "x.txt", split={"train": 5, "validation": 2, "test": 100})
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from stages.drawing import COLOURS, shown
 from stages.errors import InputError
-from stages.files import conll, raw, raw_json
+from stages.files import conll, given, raw, raw_json
 from stages.files.task_data import TaskData
 from stages.kinds.data import Answer, Prediction, Request
 from stages.kinds.sequence_tagging import Examples, Ingested, lexicon
@@ -126,9 +126,9 @@ def _texts(request: Request, parameters: Parameters, known: lexicon.Lexicon) -> 
 
 def _read(path: Path, layout: Layout, apart: Callable[[str, str], Text]) -> list[Text]:
     """Reads the texts of a file; `apart` splits a text, of which it is told the place."""
+    given.expect_file(path)
     suffix = raw.suffix_of(path)
     if suffix in raw_json.SUFFIXES:
-        raw.check_file(path)
         found = []
         for place, entry in raw_json.objects(path, layout.encoding):
             if isinstance(entry.get("text"), str):
@@ -139,7 +139,6 @@ def _read(path: Path, layout: Layout, apart: Callable[[str, str], Text]) -> list
             raise InputError(f"{path}: expected at least one text, received none")
         return found
     if suffix == PLAIN:
-        raw.check_file(path)
         lines = raw.lines(raw.read_text(path, layout.encoding))
         found = [
             apart(line, f"{path}, line {number}")

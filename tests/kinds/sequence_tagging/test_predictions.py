@@ -79,7 +79,7 @@ def test_texts_are_answered_whatever_stands_beside_them() -> None:
 WRONG = {
     "an empty text": (["--text", " "], "text ' ': expected at least one word, received none"),
     "both": (["--text", "a", "--input", "in.txt"], "expected --text or --input, received both"),
-    "no file": (["--input", "none.txt"], "expected a raw file at none.txt, found none"),
+    "no file": (["--input", "none.txt"], "expected a file at none.txt, found none"),
     "an empty file": (["--input", "empty.txt"], "expected at least one text, received an empty"),
     "no entry": (["--input", "empty.jsonl"], "expected at least one text, received none"),
     "a ragged file": (["--input", "ragged.conll"], "line 2: expected 1 columns"),

@@ -303,7 +303,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         "'ein Hund' (1 such pairs)",
     ),
     "all of test repeated": (rows(*PAIRS[:5], PAIRS[0]), {}, "'test': 0} (not in one: {'empty': 0"),
-    "too few": (rows(*PAIRS[:4]), {}, "expected at most 4 texts together"),
+    "too few": (rows(*PAIRS[:4]), {}, "expected at most 4 in all"),
     "one component": (
         rows(*((f"s{n // 2}", f"t{(n + 1) // 2}") for n in range(10))),
         {"components": True},

@@ -58,7 +58,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         "received 'c' in validation alone",
     ),
     "no texts": (rows((" ", "a"), ("", "b")), {}, "received 2 rows with an empty text"),
-    "too few": (rows(*PAIRS[:3]), {}, "expected at most 3 texts together"),
+    "too few": (rows(*PAIRS[:3]), {}, "expected at most 3 in all"),
     "no text in a split": (
         rows(*PAIRS),
         {"split": {"train": 0.9, "validation": 0.05, "test": 0.05}},
