@@ -1,0 +1,1 @@
+"""Recordings of sound as NumPy arrays: no paths, no TensorFlow."""
