@@ -43,7 +43,8 @@ class _Order:
     def interpolate(
         self, contexts: np.ndarray, words: np.ndarray, size: int, below: np.ndarray
     ) -> np.ndarray:
-        """Returns p(word | context), where `below` is that of the order below, (words,)."""
+        """Returns p(word | context), where `below` is that of the order below, of arrays that
+        broadcast."""
         context = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
         is_known = self.contexts[context] == contexts
         keys = contexts * size + words
@@ -96,8 +97,21 @@ class KneserNey:
     def log_probabilities(self, tokens: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
         """Returns log p(token | the two tokens before it), (tokens,)."""
         padded, indices = _padded(tokens, self.size, starts)
-        word, last, second_last = padded[indices], padded[indices - 1], padded[indices - 2]
-        width, uniform = self._width, np.full(len(word), 1.0 / self.size)
+        return self._log(padded[indices - 2], padded[indices - 1], padded[indices])
+
+    def following(self, contexts: np.ndarray) -> np.ndarray:
+        """Returns log p(token | the two tokens before it) of all tokens, (contexts, size).
+
+        Args:
+            contexts: (contexts, 2) ids, the last one behind. `size` stands for what is before the
+                first token of a text.
+        """
+        contexts = np.asarray(contexts, np.int64)
+        return self._log(contexts[:, :1], contexts[:, 1:], np.arange(self.size)[None])
+
+    def _log(self, second_last: np.ndarray, last: np.ndarray, word: np.ndarray) -> np.ndarray:
+        """Returns log p(word | second_last last), of arrays that broadcast."""
+        width, uniform = self._width, np.full(word.shape, 1.0 / self.size)
         unigram = self._unigrams.interpolate(np.zeros_like(word), word, width, uniform)
         bigram = self._bigrams.interpolate(last, word, width, unigram)
         return np.log(self._trigrams.interpolate(second_last * width + last, word, width, bigram))

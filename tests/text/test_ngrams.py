@@ -80,6 +80,21 @@ def test_probabilities_of_all_words_sum_to_one() -> None:
     assert np.exp(unigrams).sum() == pytest.approx(1)
 
 
+def test_all_that_may_follow_is_what_texts_of_it_say() -> None:
+    size = 5
+    model = ngrams.KneserNey(text(3, 200, size), size)
+    before = [size, *range(size)]
+    # What is before the first token is never behind one.
+    contexts = [pair for pair in itertools.product(before, repeat=2) if pair[1] < size]
+    logs = model.following(np.array([(size, size), *contexts]))
+    assert logs.shape == (1 + len(contexts), size)
+    np.testing.assert_allclose(np.exp(logs).sum(1), 1, rtol=1e-12)
+    for context, row in zip([(), *contexts], logs, strict=True):
+        known = [token for token in context if token < size]
+        for word in range(size):
+            assert model.log_probabilities(np.array([*known, word]))[-1] == row[word]
+
+
 def test_a_spelling_costs_what_the_formula_of_its_characters_says() -> None:
     """Kneser-Ney over the characters of each distinct word and its end.
 
