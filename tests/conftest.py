@@ -27,6 +27,7 @@ sources:
       new fish, one old fish, one new fish]
 scale_and_window: [small, own]
 tokenize_text: [verses]
+extract_features: []
 tasks:
   small:
     kind: forecasting

@@ -16,6 +16,7 @@ PARAMS: dict[str, Any] = {
     "sources": {},
     "scale_and_window": ["x"],
     "tokenize_text": [],
+    "extract_features": [],
     "tasks": {
         "x": {
             "kind": "forecasting",

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from stages import (
     kinds,
     predict,
     preparing,
-    scale_and_window,
-    tokenize_text,
     train,
 )
 from stages.files import parameters, tables
@@ -68,15 +67,15 @@ def never(prepared: Any, name: str) -> Any:
 
 def write_task(entry: dict[str, Any]) -> None:
     """Writes params.yaml with this entry as the only task."""
-    names: dict[str, Any] = {"scale_and_window": [], "tokenize_text": ["x"]}
-    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {"x": entry}}
+    own = kinds.preparing(entry["kind"])
+    names = {stage: [NAME] if stage == own else [] for stage in kinds.PREPARING}
+    params = {"seed": 1, "arithmetic": "portable", "sources": {}, **names, "tasks": {NAME: entry}}
     Path("params.yaml").write_text(json.dumps(params))
 
 
 def run_all() -> dict[str, Any]:
     """Takes the task to its prediction, and returns its scores."""
-    texts = kinds.preparing(parameters.kind(NAME)) == "tokenize_text"
-    second = tokenize_text if texts else scale_and_window
+    second = import_module(f"stages.{kinds.preparing(parameters.kind(NAME))}")
     for stage in (ingest, second, baseline, train, evaluate, predict):
         stage.main([NAME])
     return json.loads(Path("data/evaluations/x/scores.json").read_text())

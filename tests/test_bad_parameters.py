@@ -13,7 +13,7 @@ from tests.tasks import error_of
 
 __all__ = ["folder"]
 
-EMPTY = "sources: {}\nscale_and_window: []\ntokenize_text: []\n"
+EMPTY = "sources: {}\nscale_and_window: []\ntokenize_text: []\nextract_features: []\n"
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,7 @@ def test_the_textbook_example_adds_up(tmp_path: Path, forked: Run) -> None:
         "tasks": {"sum_of_two": params["tasks"]["sum_of_two"]},
         "scale_and_window": ["sum_of_two"],
         "tokenize_text": [],
+        "extract_features": [],
     }
     project = copy_project(tmp_path / "project", forked, json.dumps({**params, **only}))
     forked(project, "dvc", "repro", "-q", "predict@sum_of_two")

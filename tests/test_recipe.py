@@ -209,7 +209,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         },
         "scale_and_window": {"lookback": 10, "horizon": 4, "season": 5, "per_series": True},
     }
-    lists = {"scale_and_window": ["x"], "tokenize_text": []}
+    lists = {"scale_and_window": ["x"], "tokenize_text": [], "extract_features": []}
     content = {"seed": 1, "arithmetic": "portable", **lists, "tasks": {"x": entry}}
     (home / "params.yaml").write_text(json.dumps(content))
     monkeypatch.chdir(home)

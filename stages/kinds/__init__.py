@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 # The stages that turn an ingested table into examples; a kind has the module of one of them.
-PREPARING = ("scale_and_window", "tokenize_text")
+PREPARING = ("scale_and_window", "tokenize_text", "extract_features")
 
 
 def names() -> list[str]:
@@ -53,7 +53,7 @@ def package(kind: str) -> "interfaces.Package":
 def module(kind: str, stage: Literal["ingest"]) -> "interfaces.Ingest": ...
 @overload
 def module(
-    kind: str, stage: Literal["scale_and_window", "tokenize_text"]
+    kind: str, stage: Literal["scale_and_window", "tokenize_text", "extract_features"]
 ) -> "interfaces.Prepare": ...
 @overload
 def module(kind: str, stage: Literal["baseline"]) -> "interfaces.Baseline": ...

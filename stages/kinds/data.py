@@ -141,7 +141,7 @@ class Sample:
         resized: returns a sample of random sizes that suits a variant; None: this one.
     """
 
-    files: Mapping[str, str]
+    files: Mapping[str, str | bytes]
     entry: dict[str, Any]
     variants: list[dict[str, Any]]
     resized: "Callable[[np.random.Generator, dict[str, Any]], Sample] | None" = None

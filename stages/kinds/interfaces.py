@@ -71,7 +71,7 @@ class Ingest(Protocol):
 
 
 class Prepare(WithParameters, Protocol):
-    """The ingested table to examples: `scale_and_window` or `tokenize_text`."""
+    """The ingested table to examples: `scale_and_window`, `tokenize_text` or `extract_features`."""
 
     def prepare(self, ingested: IngestedTable[Any], parameters: Any, scratch: Path) -> Prepared:
         """Returns the examples. `scratch` is a folder for arrays that outgrow memory."""
@@ -237,11 +237,12 @@ class Samples(Protocol):
     def SAMPLES(self) -> Sequence[Sample]: ...
 
 
-# The interface of each module of a kind; of the two that prepare examples a kind has one.
+# The interface of each module of a kind; of those that prepare examples a kind has one.
 MODULES: Mapping[str, type] = {
     "ingest": Ingest,
     "scale_and_window": Prepare,
     "tokenize_text": Prepare,
+    "extract_features": Prepare,
     "baseline": Baseline,
     "train": Train,
     "scores": Scores,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import check, ingest, kinds, scale_and_window, tokenize_text
+from stages import check, ingest, kinds
 from stages.batching import Batch, Batches
 from stages.files import examples, models
 from stages.kinds.data import Sample
@@ -22,7 +23,6 @@ from stages.networks import recurrent, state, training
 from stages.networks.backend import keras, tf
 from stages.networks.prediction import predict
 
-PREPARE = {"scale_and_window": scale_and_window.main, "tokenize_text": tokenize_text.main}
 SMALL = {"units": 8, "epochs": 2, "batch_size": 16, "steps_per_call": 3}
 SLOW = pytest.mark.slow
 SPLITS = ("train", "validation", "test")
@@ -75,13 +75,13 @@ def parameters_of(entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def prepared(folder: Path, patch: pytest.MonkeyPatch, kind: str, sample: Sample) -> Any:
     """Ingests and prepares a sample in a folder, as the stages do, and returns its examples."""
     patch.chdir(folder)
-    for name, text in sample.files.items():
+    for name, content in sample.files.items():
         path = Path("data/raw", name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     Path("params.yaml").write_text(json.dumps(parameters_of({"sample": sample.entry})))
     ingest.main(["sample"])
-    PREPARE[kinds.preparing(kind)](["sample"])
+    import_module(f"stages.{kinds.preparing(kind)}").main(["sample"])
     return examples.read(Path("data/examples/sample"), kinds.package(kind).Examples)
 
 

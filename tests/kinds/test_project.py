@@ -24,7 +24,7 @@ from stages import (
 )
 from stages.kinds.data import Sample
 from tests.conftest import ROOT, Run, copy_project
-from tests.kinds.test_contract import PREPARE, SAMPLES, parameters_of
+from tests.kinds.test_contract import SAMPLES, parameters_of
 
 # The first sample of each kind.
 TASKS = dict(reversed(SAMPLES))
@@ -45,19 +45,19 @@ def samples(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
         check.main([])
         for task, sample in TASKS.items():
             write_raw(project, sample)
-            preparing = PREPARE[kinds.preparing(sample.entry["kind"])]
-            for main in (ingest.main, preparing, baseline.main, train.main, evaluate.main):
-                main([task])
+            preparing = importlib.import_module(f"stages.{kinds.preparing(sample.entry['kind'])}")
+            for stage in (ingest, preparing, baseline, train, evaluate):
+                stage.main([task])
             predict.main([task])
         summarize.main([])
     return project
 
 
 def write_raw(project: Path, sample: Sample) -> None:
-    for name, text in sample.files.items():
+    for name, content in sample.files.items():
         path = project / "data/raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 @pytest.mark.parametrize("task", TASKS)
