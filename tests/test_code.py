@@ -73,6 +73,7 @@ CHANGED = "\nCHANGED = 1\n"
 EDITS = {
     "text/ngrams.py": {
         *("check.txt", "baseline/language_modelling.txt", "tokenize_text/verses.txt"),
+        *(f"{stage}/speech_recognition.txt" for stage in ("baseline", "evaluate", "predict")),
     },
     # Evaluation and prediction may retrain.
     "kinds/forecasting/train.py": {
