@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from stages.files import raw_tables, vectors
+from stages.files import raw_tables, recordings, vectors
 from stages.formats import FileFormat, Wanted
 from tests.conftest import ROOT
 
@@ -18,7 +18,9 @@ FOLDERS = {
     "wikigold": "CC-BY 4.0",
     "vectors": "Public Domain Dedication",
     "tatoeba": "CC BY 2.0 FR",
+    "spoken_digits": "CC BY-SA 4.0",
 }
+SUFFIXES = (".csv", ".gz", ".txt", ".zip")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -28,8 +30,8 @@ def test_data_has_its_licence_and_source_beside_it(folder: str) -> None:
     assert "Source: " in page
     assert "Licence: [" in page
     assert "Changes: " in page
-    files = [path for path in (RAW / folder).iterdir() if path.suffix in (".csv", ".gz", ".txt")]
-    assert sum(path.stat().st_size for path in files) < 1_500_000
+    files = [path for path in (RAW / folder).iterdir() if path.suffix in SUFFIXES]
+    assert 0 < sum(path.stat().st_size for path in files) < 2_000_000
     assert any(f"`{path.name}`" in page for path in files)
 
 
@@ -80,6 +82,22 @@ def test_the_pairs_of_tatoeba_name_their_authors() -> None:
     assert has_them["sv"].mean() > 0.7 > 0.01 > has_them["en"].mean()
     # Neither time nor name of a file, which would change the bytes.
     assert path.read_bytes()[:8] == b"\x1f\x8b\x08\0\0\0\0\0"
+
+
+def test_the_spoken_digits_are_what_their_page_says() -> None:
+    layout = recordings.Layout(rate=8000, table="transcripts.csv", speaker="speaker", also=["take"])
+    table = recordings.read(RAW / "spoken_digits/recordings.zip", layout)
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    said = table["recording"].str.extract(r"(?P<digit>\d)_(?P<speaker>\w+)_(?P<take>\d+)\.flac")
+    assert [words[int(digit)] for digit in said["digit"]] == table["transcript"].tolist()
+    for name in ("speaker", "take"):
+        assert said[name].tolist() == table[name].tolist()
+    counts = table.groupby(["transcript", "speaker"])["take"].agg(set)
+    assert len(counts) == 60
+    assert all(takes == {"0", "1", *map(str, range(5, 11))} for takes in counts)
+    seconds = table["samples"].map(len) / 8000
+    assert 0.1 < seconds.min() < seconds.max() < 2.5
+    assert len({samples.tobytes() for samples in table["samples"]}) == 480
 
 
 def test_the_vectors_that_ship() -> None:

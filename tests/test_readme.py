@@ -13,7 +13,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,17 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages import baseline, check, ingest, kinds, scale_and_window, summarize, tokenize_text
+from stages import (
+    baseline,
+    check,
+    extract_features,
+    ingest,
+    kinds,
+    scale_and_window,
+    summarize,
+    tokenize_text,
+)
+from stages.kinds.speech_recognition.sample import spoken
 from tests.conftest import ROOT, Run, committed
 from tools import verified
 from tools.check import faults
@@ -222,6 +234,7 @@ def test_the_tests_stay_green_after_a_run_and_a_task_of_ones_own(tmp_path: Path,
             "tasks": {"mine": params["tasks"].popitem()[1]},
             "scale_and_window": ["mine"],
             "tokenize_text": [],
+            "extract_features": [],
         }
         (folder / "params.yaml").write_text(json.dumps(params))
     run(
@@ -316,22 +329,14 @@ def test_results_are_recorded_for_renamed_variables_without_running_a_task(
 
 
 def test_the_example_of_own_data_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = block_after("<!-- own data -->")
-    assert len(task.splitlines()) <= 10
+    assert len(block_after("<!-- own data -->").splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     days = np.arange(400)
     pd.DataFrame({"day": pd.date_range("2023-01-01", periods=400), "sold": 20 + days % 7}).to_csv(
         "data/raw/shop.csv", index=False
     )
-    Path("params.yaml").write_text(
-        "seed: 1\narithmetic: portable\nsources: {}\n"
-        "scale_and_window: [shop]\ntokenize_text: []\ntasks:\n" + task
-    )
-    check.main([])
-    for stage in (ingest, scale_and_window, baseline):
-        stage.main(["shop"])
-    scores = json.loads(Path("data/baselines/shop/scores.json").read_text())
+    scores = scores_of_example("<!-- own data -->", "shop", scale_and_window)
     assert scores["seasonal_naive"]["mae"] == pytest.approx(0, abs=1e-5)
 
 
@@ -346,29 +351,24 @@ def test_the_example_of_own_anomalies_works(
     table["fault"] = ((hours >= 800) & (hours < 830)).astype(int)
     table.loc[table["fault"] == 1, "flow"] += 3
     table.to_csv("data/raw/pump.csv", index=False)
-    Path("params.yaml").write_text(
-        "seed: 1\narithmetic: portable\nsources: {}\n"
-        "scale_and_window: [pump]\ntokenize_text: []\ntasks:\n"
-        + block_after("<!-- own anomalies -->")
-    )
-    check.main([])
-    for stage in (ingest, scale_and_window, baseline):
-        stage.main(["pump"])
-    scores = json.loads(Path("data/baselines/pump/scores.json").read_text())
+    scores = scores_of_example("<!-- own anomalies -->", "pump", scale_and_window)
     assert scores["ridge"]["event_f1"] == 1
     # DVC takes no dates in params.yaml, but as text.
     json.dumps(YAML(typ="safe").load(block_after("<!-- own anomalies -->")))
     assert scores["ridge"]["vus_pr"] > 0.6 > 0.3 > scores["random"]["vus_pr"]
 
 
-def scores_of_example(marker: str, task: str) -> dict[str, Any]:
-    """Runs a task of text that the page shows, up to its baselines, and returns their scores."""
+def scores_of_example(
+    marker: str, task: str, preparing: ModuleType = tokenize_text
+) -> dict[str, Any]:
+    """Runs a task that the page shows, up to its baselines, and returns their scores."""
+    own = preparing.__name__.removeprefix("stages.")
+    lists = "".join(f"{name}: [{task if name == own else ''}]\n" for name in kinds.PREPARING)
     Path("params.yaml").write_text(
-        "seed: 1\narithmetic: portable\nsources: {}\n"
-        f"scale_and_window: []\ntokenize_text: [{task}]\ntasks:\n" + block_after(marker)
+        f"seed: 1\narithmetic: portable\nsources: {{}}\n{lists}tasks:\n" + block_after(marker)
     )
     check.main([])
-    for stage in (ingest, tokenize_text, baseline):
+    for stage in (ingest, preparing, baseline):
         stage.main([task])
     return json.loads(Path(f"data/baselines/{task}/scores.json").read_text())
 
@@ -422,3 +422,17 @@ def test_the_example_of_own_pairs_works(tmp_path: Path, monkeypatch: pytest.Monk
         Path(f"data/raw/german/{name}.en").write_text(text.upper())
     scores = scores_of_example("<!-- own pairs -->", "german")
     assert scores["ibm1"]["bleu"] > 99 > 1 > scores["copy"]["bleu"]
+
+
+def test_the_example_of_own_speech_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), ["file,text,speaker"]
+    with zipfile.ZipFile("data/raw/commands.zip", "w") as archive:
+        for number in range(40):
+            words = [["hi"], ["lo"], ["hi", "lo"], ["lo", "hi"]][number % 4]
+            rows.append(f"clips/{number}.wav,{' '.join(words).title()}!,s{number // 4}")
+            archive.writestr(f"clips/{number}.wav", spoken(words, 1 + number / 400, rng))
+        archive.writestr("clips.csv", "\n".join(rows))
+    scores = scores_of_example("<!-- own speech -->", "commands", extract_features)
+    assert scores["nearest_word"]["wer"] < 0.5 <= scores["likeliest_transcript"]["wer"]
