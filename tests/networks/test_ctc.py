@@ -109,7 +109,7 @@ def long(scale: float) -> tuple[Any, ...]:
     return outputs, labels, np.array([30, 12, 1, 0], "int32"), np.array([90, 61, 90, 33], "int32")
 
 
-@pytest.mark.parametrize("scale", [0.1, 1, 30])
+@pytest.mark.parametrize("scale", [1, 30, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_long_sequences_are_those_of_the_forward_algorithm(scale: float) -> None:
     outputs, labels, counts, steps = long(scale)
 
@@ -125,7 +125,7 @@ def test_long_sequences_are_those_of_the_forward_algorithm(scale: float) -> None
         assert (up - down) / 2e-5 == pytest.approx((gradient * direction).sum(), 1e-4, 5e-3)
 
 
-@pytest.mark.parametrize("scale", [0.1, 1])
+@pytest.mark.parametrize("scale", [1, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_it_is_the_loss_of_tensorflow(scale: float) -> None:
     # TensorFlow's refuses examples without labels.
     outputs, labels, counts, steps = (array[:3] for array in long(scale))

@@ -202,6 +202,7 @@ def transcribed(*names: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", BAD)
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_bad_recording_to_transcribe_is_one_error(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -215,6 +216,7 @@ def test_a_bad_recording_to_transcribe_is_one_error(
     assert not Path("out.jsonl").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_recording_to_transcribe_that_is_not_there_is_one_error(
     monkeypatch: pytest.MonkeyPatch,
@@ -225,6 +227,7 @@ def test_a_recording_to_transcribe_that_is_not_there_is_one_error(
         assert error == f"error: task x: {expected}"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_recordings_of_all_forms_are_transcribed(capsys: pytest.CaptureFixture[str]) -> None:
     content = spoken(["hi", "lo"], 1.0, np.random.default_rng(3))
@@ -257,6 +260,7 @@ def test_recordings_of_all_forms_are_transcribed(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("language_weight", [0.0, 2.0])
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_files_are_transcribed_as_the_recordings_of_the_test_split(language_weight: float) -> None:
     """Also with a language model, which counts the transcripts of training."""
