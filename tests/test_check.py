@@ -129,7 +129,8 @@ def test_the_command_needs_no_tensorflow_and_tells_by_its_exit_code(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("folder", [".", pytest.param("a folder/it's one", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [".", "a folder/it's one"])
 def test_the_hook_checks_what_is_committed(
     folder: str, finished: Path, tmp_path: Path, run: Run
 ) -> None:

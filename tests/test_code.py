@@ -351,6 +351,7 @@ def test_a_stage_with_other_code_than_its_file_names_does_not_start(
     forked(project, "dvc", "repro", "-q", "ingest@own")
 
 
+@pytest.mark.slow
 def test_a_stage_with_another_version_of_a_package_does_not_start(
     project: Path, forked: Run
 ) -> None:

@@ -43,6 +43,7 @@ def test_runs_killed_at_random_moments_end_with_the_same_bytes(project: Path, ru
     assert int(found[1]) > 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(project: Path, forked: Run, environment: dict[str, str]) -> None:
     edit(project, "epochs: 2", "patience: null, epochs: 100000, checkpoint_seconds: 0")
     saved = project / "data/checkpoints/small"
@@ -71,7 +72,8 @@ def test_ctrl_c_says_how_to_go_on(project: Path, forked: Run, environment: dict[
     assert not old.exists()
 
 
-@pytest.mark.parametrize("dies", [3, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dies", [3, 8])
 def test_each_of_several_networks_goes_on_from_its_own(
     dies: int, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

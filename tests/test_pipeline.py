@@ -59,6 +59,7 @@ def test_two_clones_write_the_same_bytes(finished: Path, tmp_path: Path, run: Ru
     assert "data/models/small" in outs
 
 
+@pytest.mark.slow
 def test_new_raw_data_reruns_its_task_alone(project: Path, forked: Run) -> None:
     raw = project / "data/raw/own.csv"
     raw.unlink()  # the file may be a link into the cache
@@ -87,6 +88,7 @@ def test_going_back_to_an_earlier_parameter_takes_its_results_from_the_run_cache
     assert (project / "data/metrics/small.json").read_bytes() == metrics
 
 
+@pytest.mark.slow
 def test_a_task_that_is_taken_out_leaves_nothing_in_the_summary_and_the_lock(
     project: Path, forked: Run
 ) -> None:

@@ -111,6 +111,7 @@ def test_the_story_of_a_team(ann: Path, tmp_path: Path, do: Do, run: Run) -> Non
     assert "up to date" in run(ann, "dvc", "status").stdout
 
 
+@pytest.mark.slow
 def test_only_what_one_task_needs(ann: Path, tmp_path: Path, do: Do, run: Run) -> None:
     do("remote", ann)
     run(tmp_path, "git", "clone", "-q", "project.git", "carol")
@@ -317,6 +318,7 @@ def ssh(tmp_path: Path) -> Iterator[tuple[int, Path]]:
         process.terminate()
 
 
+@pytest.mark.slow
 def test_a_remote_behind_ssh(
     ann: Path, tmp_path: Path, do: Do, run: Run, ssh: tuple[int, Path], environment: dict[str, str]
 ) -> None:

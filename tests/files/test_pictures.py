@@ -65,6 +65,7 @@ def draw_bars(axes: Any) -> None:
     predict.draw(axes, rows)
 
 
+@pytest.mark.slow
 def test_a_users_own_settings_change_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
     drawn = []
     for name, settings, backend in (
