@@ -20,7 +20,7 @@ NOTHING = "∅"
 
 
 @dataclass(frozen=True)
-class Judged:
+class Comparison:
     """Transcripts that were found, compared with the right ones.
 
     Attributes:
@@ -72,7 +72,7 @@ class Judge:
     transcripts: list[str]
     speakers: np.ndarray
 
-    def __call__(self, found: Sequence[str]) -> Judged:
+    def __call__(self, found: Sequence[str]) -> Comparison:
         """Compares the transcripts that were found for the recordings."""
         import jiwer
 
@@ -84,7 +84,7 @@ class Judge:
             words.references, words.hypotheses, words.alignments, strict=True
         ):
             confusions.update(_pairs(right, guess, chunks))
-        return Judged(
+        return Comparison(
             edits=edits,
             words=np.array([len(text) for text in words.references]),
             letters=np.array(

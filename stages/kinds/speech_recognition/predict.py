@@ -54,8 +54,8 @@ def predict(request: Request, network: Any, parameters: Parameters) -> Predictio
     Returns:
         `transcripts.jsonl`: each recording with its transcript and, of each word, `start` and `end`
         in seconds and `confidence`; and the table of the first one, a row for each step and band:
-        `second`, `band`, `energy`, and in the rows of the lowest band `word` and the `probability`
-        that a label is there.
+        `second`, `band`, `energy`, and in the rows of the lowest band the `probability` that a
+        label is there, and where a word begins, `word` and its `end`.
     """
     from stages.networks.prediction import predict as apply
 
@@ -131,9 +131,11 @@ def _table(
     energies = np.stack([piece.mean(0) for piece in _pieces(frames, examples.stride)[:steps]])
     bands = [piece.mean(0) for piece in np.array_split(energies.T, min(BANDS, examples.bands))]
     times = np.arange(steps) * second
-    spoken = np.full(steps, "", object)
+    spoken, ends = np.full(steps, "", object), np.full(steps, np.nan)
     for word in words:
-        spoken[(times >= word["start"] - 1e-6) & (times < word["end"] - 1e-6)] = word["word"]
+        step = int(word["start"] / second + 1e-6)
+        if step < steps:
+            spoken[step], ends[step] = word["word"], min(word["end"], steps * second)
     probability = 1 - np.exp(heard.log_p[0, :steps, -1].astype(float))
     table = pd.DataFrame(
         {
@@ -144,6 +146,7 @@ def _table(
     )
     lowest = table["band"] == 1
     table["word"] = np.where(lowest, np.tile(spoken, len(bands)), "")
+    table["end"] = np.where(lowest, np.tile(ends, len(bands)), np.nan)
     table["probability"] = np.where(lowest, np.tile(probability.round(4), len(bands)), np.nan)
     return table
 
@@ -171,12 +174,8 @@ def draw(axes: Any, table: pd.DataFrame) -> None:
         color=COLOURS["network"],
         linewidth=1,
     )
-    spoken = lowest["word"].fillna("").to_numpy()
-    begins = np.flatnonzero((spoken != "") & (spoken != np.append("", spoken[:-1])))
-    for first in begins.tolist():
-        after = first + int(np.append(spoken[first:] != spoken[first], True).argmax())
-        end = times[first] + (after - first) * step
-        axes.hlines(bands + 1, times[first], end, color=COLOURS["network"])
-        text = shown(str(spoken[first]), 20)
-        axes.text(times[first], bands + 1.4, text, color=COLOURS["network"], size=8)
+    heard = lowest[lowest["end"].notna()]
+    axes.hlines(np.full(len(heard), bands + 1), heard["second"], heard["end"], COLOURS["network"])
+    for second, word in zip(heard["second"], heard["word"], strict=True):
+        axes.text(second, bands + 1.4, shown(str(word), 20), color=COLOURS["network"], size=8)
     axes.set_ylim(0.5, bands + 3.5)

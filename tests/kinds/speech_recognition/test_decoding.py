@@ -6,8 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+from matplotlib.figure import Figure
 
 from stages.kinds.speech_recognition import Examples, predict
 from stages.kinds.speech_recognition.decoding import Decoding, Heard, _log_softmax, hear
@@ -181,3 +183,21 @@ def test_repeated_words_are_told_apart() -> None:
         assert len(words) > 1
         for before, after in pairwise(words):
             assert before["start"] < before["end"] <= after["start"] < after["end"]
+
+
+def test_equal_words_side_by_side_are_drawn_as_two() -> None:
+    drawn = pd.DataFrame(
+        {
+            "second": [0.0, 0.1, 0.2, 0.3] * 2,
+            "band": [1] * 4 + [2] * 4,
+            "energy": range(8),
+            "word": ["two", "", "two", ""] + [""] * 4,
+            "end": [0.2, np.nan, 0.4, np.nan] + [np.nan] * 4,
+            "probability": [0.9, 0.0, 0.8, 0.1] + [np.nan] * 4,
+        }
+    )
+    axes = Figure().subplots()
+    predict.draw(axes, drawn)
+    assert [text.get_text() for text in axes.texts] == ["two", "two"]
+    (bars,) = axes.collections
+    assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [[0, 0.2], [0.2, 0.4]]
