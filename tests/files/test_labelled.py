@@ -1,7 +1,6 @@
 """Texts in one folder per class, and archives of them."""
 
 import gzip
-import io
 import random
 import tarfile
 import zipfile
@@ -14,6 +13,7 @@ import pytest
 from stages.errors import InputError
 from stages.files import labelled
 from stages.formats import FileFormat
+from tests.files.packing import write_folder, write_tar, write_zip
 
 FORMAT = FileFormat(file="data/raw/x")
 TREE = {
@@ -42,27 +42,6 @@ EXPECTED = pd.DataFrame(
     columns=["text", "label", "split_folder", "file"],
     dtype=object,
 )
-
-
-def write_folder(path: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-
-
-def write_tar(path: Path, files: dict[str, bytes]) -> None:
-    ending = path.name.rpartition(".")[2]
-    with tarfile.open(path, f"w:{'gz' if ending == 'tgz' else ending.replace('tar', '')}") as tar:  # type: ignore[call-overload]
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
 
 
 Write = Callable[[Path, dict[str, bytes]], None]

@@ -15,6 +15,7 @@ from stages.errors import InputError
 from stages.files import recordings
 from stages.files.recordings import Layout
 from stages.formats import FileFormat
+from tests.files.packing import write_folder, write_tar, write_zip
 
 
 def sound(number: int, form: str = "WAV") -> bytes:
@@ -22,27 +23,6 @@ def sound(number: int, form: str = "WAV") -> bytes:
     file = io.BytesIO()
     soundfile.write(file, np.full(80, number, np.int16), 8000, format=form, subtype="PCM_16")
     return file.getvalue()
-
-
-def write_folder(path: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-
-
-def write_tar(path: Path, files: dict[str, bytes]) -> None:
-    ending = path.name.rpartition(".")[2].replace("tar", "")
-    with tarfile.open(path, f"w:{ending}") as tar:  # type: ignore[call-overload]
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
 
 
 WRITERS: dict[str, Callable[[Path, dict[str, bytes]], None]] = {
